@@ -1,0 +1,1 @@
+"""antiphon: real-time voice agents, tested to the millisecond."""

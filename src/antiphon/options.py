@@ -20,7 +20,8 @@ __all__ = ["Declared", "one_of", "within"]
 @cache
 def _keywords(cls: type) -> tuple[frozenset[str], frozenset[str], bool]:
     """Names that `cls` takes, names that it needs, and whether it takes any."""
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    # mypy warns of subclasses with another signature; here exactly this class is called.
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     needed = (p.name for p in named if p.default is p.empty and p.kind is p.KEYWORD_ONLY)
     is_open = any(p.kind is p.VAR_KEYWORD for p in parameters)

@@ -1,0 +1,1 @@
+"""PURE: who has the floor. Events in, orders out; no waiting, no clock, no I/O, no logging."""

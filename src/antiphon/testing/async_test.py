@@ -74,6 +74,8 @@ async def _watch(
     __tracebackhide__ = True
     try:
         await make_test()
+    except (asyncio.CancelledError, GeneratorExit):
+        raise  # the loop could not go on and is being taken down: its error has named the tasks
     except BaseException:
         others = describe_tasks(_others())
         if others:

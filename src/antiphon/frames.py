@@ -175,11 +175,11 @@ class TurnScored(Frame):
 
     Attributes:
         pause: Number of the pause that was asked about; an answer about an older one is stale.
-        probability: That the turn is complete, in [0, 1].
+        probability: That the turn is complete, in [0, 1]; None: no detector can say.
     """
 
     pause: int
-    probability: float
+    probability: float | None
 
 
 @dataclass(frozen=True, slots=True)

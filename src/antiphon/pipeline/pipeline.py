@@ -87,13 +87,17 @@ def flatten(stages: Stages) -> list[FrameProcessor]:
             flat.extend(item.stages)
         elif isinstance(item, FrameProcessor):
             flat.append(item)
-        elif isinstance(item, Stageable) and not isinstance(item, type):
-            flat.append(item.stage())
-        elif isinstance(item, type):
-            raise OptionError(f"{item.__name__} is a class: write {item.__name__}(...)")
         else:
-            raise OptionError(f"{type(item).__name__} is no stage: derive it from FrameProcessor")
+            flat.append(_stage_of(item))
     return flat
+
+
+def _stage_of(item: object) -> FrameProcessor:
+    if isinstance(item, type):
+        raise OptionError(f"{item.__name__} is a class: write {item.__name__}(...)")
+    if not isinstance(item, Stageable):
+        raise OptionError(f"{type(item).__name__} is no stage: derive it from FrameProcessor")
+    return item.stage()
 
 
 def agree(

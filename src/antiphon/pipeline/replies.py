@@ -59,8 +59,8 @@ class ReplyScope:
         self._owner = owner
         self._progress = asyncio.Event()
         self._work: set[_Work] = set()
-        self._on_commit: list[Callable[[], None]] = []
-        self._on_close: list[Callable[[], None]] = []
+        self._on_commit: list[Callable[[], object]] = []
+        self._on_close: list[Callable[[], object]] = []
 
     def start(
         self, work: Callable[[*Arguments], Coroutine[Any, Any, None]], *args: *Arguments, stage: str
@@ -156,14 +156,14 @@ class ReplyScope:
         if work in self._work:
             work.cancel()
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
+    def on_commit(self, callback: Callable[[], object]) -> None:
         """Call `callback` when the reply is committed; at once if it is."""
         if self.committed:
             callback()
         else:
             self._on_commit.append(callback)
 
-    def on_close(self, callback: Callable[[], None]) -> None:
+    def on_close(self, callback: Callable[[], object]) -> None:
         """Call `callback` when the reply is closed; at once if it is."""
         if self.closed:
             callback()

@@ -39,7 +39,7 @@ class ResampleUserAudio(FrameProcessor):
         """Resample `UserAudio`; hand everything else on."""
         if isinstance(frame, UserAudio):
             assert self.user_audio_made is not None
-            pcm = self._resampler.process(frame.pcm)
+            pcm = self._resampler.feed(frame.pcm)
             frame = UserAudio(pcm, self.user_audio_made, self._position)
             self._position += self.user_audio_made.samples(len(pcm))
         self.push(frame, direction)
@@ -67,6 +67,6 @@ class ResampleSpeech(FrameProcessor):
             if frame.reply != self._reply:
                 self._reply = frame.reply
                 self._resampler = _resampler(self.speech_needed, self.speech_made)
-            pcm = self._resampler.process(frame.pcm)
+            pcm = self._resampler.feed(frame.pcm)
             frame = SpeechAudio(frame.reply, pcm, self.speech_made, frame.piece, frame.words)
         self.push(frame, direction)

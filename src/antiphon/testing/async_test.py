@@ -10,7 +10,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from antiphon.errors import UsageError
 from antiphon.testing.loop_errors import Stuck
@@ -60,12 +60,16 @@ def run_test(
     except Stuck as error:
         stuck = error
     if stuck is not None:
-        # The first is the cause: a second one comes from cancelling the tasks that hang.
-        while isinstance(stuck.__context__, Stuck):
-            stuck = stuck.__context__
-        # The way through the loop's inside says nothing; the text names every task.
-        raise stuck.with_traceback(None)
+        _raise_first(stuck)
     return "\n".join((*leaked, *unseen))
+
+
+def _raise_first(stuck: Stuck) -> NoReturn:
+    # The first is the cause: a second one comes from cancelling the tasks that hang.
+    while isinstance(stuck.__context__, Stuck):
+        stuck = stuck.__context__
+    # The way through the loop's inside says nothing; the text names every task.
+    raise stuck.with_traceback(None)
 
 
 async def _watch(

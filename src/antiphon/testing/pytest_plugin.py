@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Put a plain function in the place of an ``async def`` test while pytest calls it."""
+    __tracebackhide__ = True
     loop = _loop_of(pyfuncitem)
     test = pyfuncitem.obj
     # Hypothesis hides an `async def` test behind a plain function: each example gets its own loop.

@@ -219,9 +219,6 @@ class VirtualLoop(Declared, asyncio.SelectorEventLoop):
         began = self._job_began = perf_counter() if self._charged else None
         try:
             outcome = outcome_of(job)
-        except KeyboardInterrupt:
-            future.cancel()
-            raise
         finally:
             self._job_began = None
             asyncio._set_running_loop(self)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 
 from antiphon.audio.formats import AudioFormat
 from antiphon.context import Usage
@@ -141,7 +142,7 @@ class TextToSpeech(FrameProcessor):
         if scope is None:
             return None
         speech = self._speeches[reply] = _Speech()
-        scope.on_close(lambda: self._speeches.pop(reply, None))
+        scope.on_close(partial(self._speeches.pop, reply, None))
         scope.start(self._speak, scope, speech, stage=self._tts.name)
         return speech
 

@@ -89,7 +89,7 @@ class VoiceActivity(FrameProcessor):
         self.push(frame, direction)
         if isinstance(frame, UserAudio) and direction is Direction.DOWN:
             assert self._stream is not None
-            for window in self._windows.add(frame.pcm):
+            for window in self._windows.feed(frame.pcm):
                 self._stream.feed(window, self._on_probability)
         elif isinstance(frame, End):
             self._windows = Windows(self._vad.window)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from antiphon.testing import VirtualLoop
+from antiphon.testing import VirtualLoop, pytest_plugin
 
 # Each test here writes a small test file and runs pytest on it.
 
@@ -20,11 +20,12 @@ def outcome(pytester, monkeypatch):
             [pytest]
             antiphon_virtual_time = {str(switch).lower()}
             filterwarnings = error
-            addopts = --strict-markers --strict-config -p antiphon.testing.pytest_plugin
+            markers = anyio
+            addopts = --strict-markers --strict-config
             """
         )
         pytester.makepyfile("import asyncio, pytest\n" + source)
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider")
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", plugins=[pytest_plugin])
 
     return run
 

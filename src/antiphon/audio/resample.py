@@ -100,8 +100,7 @@ def _tables(from_rate: int, to_rate: int) -> _Tables:
     if max(up, down) > _LARGEST_TERM:
         raise OptionError(
             f"Resampler: {from_rate} to {to_rate} Hz is {down}:{up}, and terms above "
-            f"{_LARGEST_TERM} are not supported; use the usual rates, such as 8000, 16000, "
-            "22050, 24000, 44100, 48000"
+            f"{_LARGEST_TERM} are not supported; use usual rates, such as 8000, 16000 or 44100"
         )
     # From here on time is counted in 1/up of an input sample, so that everything is whole.
     stretch = max(up, down)  # one sample of the lower rate
@@ -143,8 +142,8 @@ def _prototype(u: NDArray[np.float64]) -> NDArray[np.float64]:
 class Resampler(Declared):
     """Changes the rate of one mono stream, chunk by chunk; nothing is held back.
 
-    After N input samples exactly ``ceil(N * to_rate / from_rate)`` output samples have left, so
-    there is no drift. The sound in them is late by `group_delay`, the same for all frequencies.
+    After N input samples exactly ``ceil(N * to_rate / from_rate)`` output samples have left: no
+    drift. The sound in them is late by `group_delay`, the same for all frequencies.
     Gain is within 0.11 dB up to 0.85 of the lower Nyquist frequency. Whatever lies above it is
     under -80 dB: aliases when the rate goes down, images when it goes up. Louder than full scale
     is clipped.
@@ -195,8 +194,8 @@ class Resampler(Declared):
         """Forget the stream: what comes next is the start of another one."""
         taps = self._tables.taps if self._tables else 1
         self._kept: NDArray[np.float64] = self._np.zeros(taps - 1)
-        # Positions are counted from the stream's start: samples fed, samples given out, and where
-        # `_kept` begins (before the stream's start there is silence).
+        # Counted from the stream's start: where `_kept` begins (silence comes before the stream),
+        # samples fed, samples given out.
         self._kept_at = 1 - taps
         self._fed = 0
         self._done = 0

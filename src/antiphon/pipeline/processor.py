@@ -149,6 +149,20 @@ class FrameProcessor(Declared):
         for boundary in self._next_boundaries:
             await boundary.wait_room()
 
+    def guard(self, callback: Callable[[*Arguments], object], *args: *Arguments) -> None:
+        """Run `callback(*args)` for a timer or a foreign caller: its error ends the pipeline.
+
+        Without it the error would reach the loop, or another session, and this one would hang.
+        """
+        try:
+            callback(*args)
+        except StageError as error:
+            self.task.fail(error)
+        except Exception as error:  # noqa: BLE001 - it ends the pipeline, with the stage named
+            failure = StageError(self.name)
+            failure.__cause__ = error
+            self.task.fail(failure)
+
     def start_task(
         self, work: Callable[[*Arguments], Coroutine[Any, Any, None]], *args: *Arguments
     ) -> asyncio.Task[None]:

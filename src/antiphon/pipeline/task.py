@@ -94,7 +94,7 @@ class PipelineTask:
         try:
             self._entry(frame, Direction.DOWN)
         except AntiphonError as error:
-            self._fail(error)
+            self.fail(error)
 
     def queue_frames(self, frames: Iterable[Frame]) -> None:
         """Hand several frames to the first stage, in order."""
@@ -113,6 +113,11 @@ class PipelineTask:
     def cancel(self) -> None:
         """End now: every task is cancelled, nothing more is played."""
         self._finish("cancelled")
+
+    def fail(self, error: AntiphonError) -> None:
+        """End now with `error`, which `run` then raises; for what fails outside of a task."""
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_exception(error)
 
     def statistics(self) -> PipelineStatistics:
         """What the pipeline does at this moment."""
@@ -262,10 +267,6 @@ class PipelineTask:
             self.outcome = self.outcome or outcome
         elif not self._finished.done():
             self._finished.set_result(outcome)
-
-    def _fail(self, error: AntiphonError) -> None:
-        if self._finished is not None and not self._finished.done():
-            self._finished.set_exception(error)
 
     async def _stop_tasks(self) -> None:
         """Cancel every task; one that swallows it is named and cancelled again."""

@@ -5,6 +5,7 @@ Holds the arithmetic from times to parts. Must not read a clock nor know who pri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from antiphon.frames import WaterfallPart
@@ -26,7 +27,6 @@ class TurnTimes:
         tts_first_piece: The first clause went to the voice.
         tts_first_audio: The first sound came from it.
         playback_started: The first sound left for the ear.
-        stt: Name of the service, for the owner of its part; likewise the others.
     """
 
     voice_ended: float | None = None
@@ -38,17 +38,17 @@ class TurnTimes:
     tts_first_piece: float | None = None
     tts_first_audio: float | None = None
     playback_started: float | None = None
-    stt: str = "stt"
-    llm: str = "llm"
-    tts: str = "tts"
-    detector: str = "turn detector"
 
 
-def waterfall(times: TurnTimes) -> tuple[WaterfallPart, ...]:
+def waterfall(times: TurnTimes, owners: Mapping[str, str]) -> tuple[WaterfallPart, ...]:
     """Cut the time from the person's last sound to the agent's first into parts.
 
     Things that ran side by side are shown one after the other: a part lasts from the end of the
     part before it to the moment it was done, so that only what was really waited for has a length.
+
+    Args:
+        times: Of one turn.
+        owners: Names of the services, by ``stt``, ``llm``, ``tts`` and ``turn``.
 
     Returns:
         The parts in order, those without a length left out; empty if there was no last sound (the
@@ -59,12 +59,27 @@ def waterfall(times: TurnTimes) -> tuple[WaterfallPart, ...]:
     settle = "TurnOptions.min_wait, max_wait, curve"
     steps = (
         ("voice detection", times.voice_stopped, "vad", "VoiceOptions.stop_silence"),
-        ("turn score", times.turn_scored, times.detector, "turn detector, its model"),
-        ("transcript", times.words_final, times.stt, "STT model"),
+        (
+            "turn score",
+            times.turn_scored,
+            owners.get("turn", "turn detector"),
+            "turn detector, its model",
+        ),
+        ("transcript", times.words_final, owners.get("stt", "stt"), "STT model"),
         ("turn decision", times.committed, "turn policy", settle),
-        ("first token", times.llm_first_token, times.llm, "LLM model, length of context"),
-        ("first clause", times.tts_first_piece, times.llm, "speed of the LLM, instructions"),
-        ("first sound", times.tts_first_audio, times.tts, "TTS model"),
+        (
+            "first token",
+            times.llm_first_token,
+            owners.get("llm", "llm"),
+            "LLM model, length of context",
+        ),
+        (
+            "first clause",
+            times.tts_first_piece,
+            owners.get("llm", "llm"),
+            "speed of the LLM, instructions",
+        ),
+        ("first sound", times.tts_first_audio, owners.get("tts", "tts"), "TTS model"),
         ("output", times.playback_started, "transport", "transport, network"),
     )
     parts = []

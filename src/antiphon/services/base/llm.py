@@ -77,18 +77,24 @@ class LanguageModel(FrameProcessor):
                 scope.start(self._generate, scope, frame.context, stage=self._llm.name)
 
     async def _generate(self, scope: ReplyScope, context: LLMContext) -> None:
-        reply = scope.number
+        reply, has_text, has_calls = scope.number, False, False
         async with aclosing(self._llm.generate(context)) as stream:
             async for item in stream:
                 match item:
                     case str():
                         scope.mark("llm_first_token")
+                        has_text = True
                         self.push(TextDelta(reply, item))
                     case ToolCall():
                         scope.mark("llm_first_token")
+                        has_calls = True
                         self.push(ToolCallRequested(reply, item), Direction.UP)
                     case Usage():
                         if self.task.params.enable_usage_metrics:
                             self.push(UsageReported(self._llm.name, item))
+        if not has_calls:
+            self.push(TextEnded(reply))
+        elif has_text:
+            # The reply goes on after the functions: a line break lets what was said be spoken now.
+            self.push(TextDelta(reply, "\n"))
         self.push(TextEnded(reply), Direction.UP)
-        self.push(TextEnded(reply))

@@ -95,6 +95,10 @@ class VoiceActivity(FrameProcessor):
             self._windows = Windows(self._vad.window)
 
     def _on_probability(self, probability: float) -> None:
+        # The detector serves other sessions in the same call: an error here is only ours.
+        self.guard(self._judge, probability)
+
+    def _judge(self, probability: float) -> None:
         edge = self._edges.feed(probability)
         if edge is not None:
             self.push(edge)

@@ -1,0 +1,333 @@
+"""`Floor`: the stage around the turn machine.
+
+It tells the machine what happens and carries out what it orders: it opens and closes the scopes of
+replies, enters in the conversation what was said and heard, and measures the turn. Must not decide
+anything about turns: that is `antiphon.turns`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from antiphon.agent.hearing import Hearing
+from antiphon.agent.tools import Tool, run_tool
+from antiphon.audio.formats import WIDEBAND
+from antiphon.context import LLMContext, Message, ToolCall
+from antiphon.frames import (
+    AgentState,
+    AgentText,
+    Direction,
+    Frame,
+    PlaybackEnded,
+    PlaybackStarted,
+    ReplyRequested,
+    ServiceFailed,
+    StateChanged,
+    TextDelta,
+    TextEnded,
+    ToolCallRequested,
+    Transcript,
+    TurnCommitted,
+    TurnMeasured,
+    TurnScored,
+    TypedText,
+    UserAudio,
+    VoiceStarted,
+    VoiceStopped,
+)
+from antiphon.pipeline.processor import FrameProcessor
+from antiphon.pipeline.replies import ReplyScope
+from antiphon.services.base.turn import TurnDetector
+from antiphon.turns.endpointing import TurnOptions
+from antiphon.turns.events import Event, ReplyFailed, SayRequested, ToolEnded, ToolStarted
+from antiphon.turns.machine import TurnMachine
+from antiphon.turns.orders import (
+    AskCompleteness,
+    CancelReply,
+    CommitReply,
+    CommitTurn,
+    FinishReply,
+    Order,
+    ReportStuck,
+    StartReply,
+    StopReply,
+    WithdrawTurn,
+)
+from antiphon.turns.state import Phase
+from antiphon.turns.waterfall import TurnTimes, waterfall
+
+__all__ = ["Floor"]
+
+_STATES = {
+    Phase.LISTENING: AgentState.LISTENING,
+    Phase.HEARING: AgentState.LISTENING,
+    Phase.SETTLING: AgentState.LISTENING,
+    Phase.THINKING: AgentState.THINKING,
+    Phase.SPEAKING: AgentState.SPEAKING,
+}
+
+_MOST_TOOL_ROUNDS = 4
+"""How often one reply may ask for functions again; a model that never stops is stopped here."""
+
+
+class Floor(FrameProcessor):
+    """Holds the floor of one session: between the speech-to-text and the language model stage.
+
+    Args:
+        context: The conversation; what is said and heard is entered in it.
+        detectors: Asked at each pause whether the turn is complete; the lowest answer counts.
+        tools: Functions that the model may call.
+        options: Of turn-taking.
+        greeting: What the agent says first; nothing if empty.
+        owners: Names of the services, for the waterfall: keys ``stt``, ``llm``, ``tts``,
+            ``turn``.
+    """
+
+    user_audio_needed = WIDEBAND
+
+    def __init__(
+        self,
+        context: LLMContext,
+        *,
+        detectors: Sequence[TurnDetector] = (),
+        tools: Sequence[Tool] = (),
+        options: TurnOptions | None = None,
+        greeting: str = "",
+        owners: Mapping[str, str] | None = None,
+    ) -> None:
+        self.context = context
+        self._machine = TurnMachine(options)
+        self._hearing = Hearing(detectors)
+        self._tools = {tool.name: tool for tool in tools}
+        self._greeting = greeting
+        self._owners = dict(owners or {})
+        self._events: deque[Event] = deque()
+        self._is_busy = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._scope: ReplyScope | None = None
+        self._calls: list[ToolCall] = []
+        self._rounds = 0
+        self._scoring: asyncio.Task[None] | None = None
+        self._state = AgentState.LISTENING
+        self._times = TurnTimes()
+
+    # ---- the stage ----------------------------------------------------------------------
+
+    async def setup(self) -> None:
+        """Load the turn detectors and take over what the pipeline allows."""
+        if not self.task.params.allow_interruptions:
+            options = replace(self._machine.options, allow_interruptions=False)
+            self._machine = TurnMachine(options)
+        await self._hearing.prewarm()
+
+    def started(self) -> None:
+        """Greet, if there is a greeting."""
+        if self._greeting:
+            self.say(self._greeting)
+
+    async def cleanup(self) -> None:
+        """The session is over: enter what was heard of a reply that it cut off."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._scope is not None:
+            self._enter_heard(self._scope, interrupted=True)
+            self._scope = None
+
+    def say(self, text: str) -> None:
+        """Say `text` as soon as the floor is free."""
+        self._tell(SayRequested(text))
+
+    def process(self, frame: Frame, direction: Direction) -> None:
+        """Hand everything on, and tell the machine what it should know."""
+        self.push(frame, direction)
+        match frame:
+            case UserAudio(pcm=pcm):
+                self._hearing.add(pcm)
+            case VoiceStarted():
+                self._hearing.begin()
+                self._tell(frame)
+            case VoiceStopped(silence=silence):
+                self._times = TurnTimes(voice_ended=self.now - silence, voice_stopped=self.now)
+                self._tell(frame)
+            case Transcript():
+                if frame.final:
+                    self._times.words_final = self.now
+                self._tell(frame)
+            case TypedText():
+                self._times = TurnTimes(voice_ended=self.now)
+                self._tell(frame)
+            case ServiceFailed(reply=int(reply)):
+                self._tell(ReplyFailed(reply))
+            case PlaybackStarted():
+                self._measure(frame.reply)
+                self._tell(frame)
+            case PlaybackEnded():
+                self._tell(frame)
+            case ToolCallRequested(call=call) if self._is_current(frame.reply):
+                self._calls.append(call)
+            case TextEnded() if direction is Direction.UP and self._is_current(frame.reply):
+                self._run_calls(frame.reply)
+
+    # ---- the machine --------------------------------------------------------------------
+
+    def _tell(self, event: Event) -> None:
+        """Give the machine an event and carry out its orders; events that follow wait for that."""
+        self._events.append(event)
+        if self._is_busy:
+            return
+        self._is_busy = True
+        try:
+            while self._events:
+                self._carry_out(self._machine.feed(self._events.popleft(), self.now))
+        finally:
+            self._is_busy = False
+        self._after()
+
+    def _tick(self) -> None:
+        self._timer = None
+        deadline = self._machine.deadline
+        # A timer may fire a hair early; a machine that says "not yet" would then spin for ever.
+        now = self.now if deadline is None else max(self.now, deadline)
+        self._is_busy = True
+        try:
+            self._carry_out(self._machine.tick(now))
+            while self._events:
+                self._carry_out(self._machine.feed(self._events.popleft(), now))
+        finally:
+            self._is_busy = False
+        self._after()
+
+    def _after(self) -> None:
+        deadline = self._machine.deadline
+        if self._timer is not None and self._timer.when() != deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and deadline is not None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self.guard, self._tick)
+        state = _STATES[self._machine.phase]
+        if state is not self._state:
+            self._state = state
+            self.push(StateChanged(state))
+
+    def _carry_out(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            match order:
+                case AskCompleteness(pause=pause):
+                    self._ask(pause)
+                case CommitTurn(turn=turn, text=text):
+                    self._commit_turn(turn, text)
+                case WithdrawTurn():
+                    self.context.withdraw_user_turn()
+                case StartReply():
+                    self._start(order)
+                case CommitReply(reply=reply) if self._is_current(reply):
+                    assert self._scope is not None
+                    self._scope.commit()
+                case CancelReply() | StopReply() | FinishReply():
+                    self._close(interrupted=isinstance(order, StopReply))
+                case ReportStuck():
+                    seconds = self._machine.options.reply_timeout
+                    problem = f"no sound within {seconds:g} s (TurnOptions.reply_timeout)"
+                    self.push(ServiceFailed("reply", "no-answer", problem))
+
+    # ---- the person's turn --------------------------------------------------------------
+
+    def _ask(self, pause: int) -> None:
+        if self._scoring is not None:
+            self._scoring.cancel()
+            self._scoring = None
+        if not self._hearing.has_detectors:
+            self._tell(TurnScored(pause, None))
+            return
+        self._scoring = self.start_task(self._score, pause)
+
+    async def _score(self, pause: int) -> None:
+        last = self.context.last("assistant")
+        words = " ".join(segment.text for segment in self._machine.state.pending)
+        probability, failures = await self._hearing.score(words, last.text if last else "")
+        for failure in failures:
+            self.push(failure)
+        self._times.turn_scored = self.now
+        self._tell(TurnScored(pause, probability))
+
+    def _commit_turn(self, turn: int, text: str) -> None:
+        self._times.committed = self.now
+        self.context.append(Message("user", text))
+        committed = TurnCommitted(text, turn)
+        self.push(committed, Direction.UP)
+        self.push(committed)
+        self._hearing.forget()
+
+    # ---- the reply ----------------------------------------------------------------------
+
+    def _is_current(self, reply: int) -> bool:
+        return self._scope is not None and self._scope.number == reply
+
+    def _start(self, order: StartReply) -> None:
+        self._scope = self.task.replies.open(order.reply)
+        self._calls, self._rounds = [], 0
+        if order.script is None:
+            self.push(ReplyRequested(order.reply, self.context.copy()))
+        else:
+            self.push(TextDelta(order.reply, order.script))
+            self.push(TextEnded(order.reply))
+
+    def _close(self, *, interrupted: bool) -> None:
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            scope.close()
+            self._enter_heard(scope, interrupted=interrupted)
+
+    def _enter_heard(self, scope: ReplyScope, *, interrupted: bool) -> None:
+        heard = scope.ledger.heard()
+        if heard:
+            self.context.append(Message("assistant", heard, interrupted=interrupted))
+            self.push(AgentText(scope.number, heard, final=True, interrupted=interrupted))
+
+    def _measure(self, reply: int) -> None:
+        if not self._is_current(reply) or not self.task.params.enable_metrics:
+            return
+        assert self._scope is not None
+        times, marks = self._times, self._scope.marks
+        self._times = TurnTimes()
+        parts = waterfall(
+            replace(
+                times,
+                llm_first_token=marks.get("llm_first_token"),
+                tts_first_piece=marks.get("tts_first_piece"),
+                tts_first_audio=marks.get("tts_first_audio"),
+                playback_started=marks.get("playback_started"),
+            ),
+            self._owners,
+        )
+        if parts and not self._machine.state.scripted:
+            self.push(TurnMeasured(self._machine.state.turn, parts))
+
+    # ---- tools --------------------------------------------------------------------------
+
+    def _run_calls(self, reply: int) -> None:
+        calls, self._calls = self._calls, []
+        if not calls:
+            return
+        self._rounds += 1
+        self._tell(ToolStarted(reply))
+        self.start_task(self._call_all, reply, tuple(calls))
+
+    async def _call_all(self, reply: int, calls: tuple[ToolCall, ...]) -> None:
+        """Run calls one after the other, and let the model go on with their results."""
+        for call in calls:
+            ended = await run_tool(self._tools, reply, call)
+            self.context.append(Message("assistant", "", calls=(call,)))
+            self.context.append(Message("tool", ended.result, call_id=call.id))
+            self.push(ended)
+        self._tell(ToolEnded(reply))
+        if not self._is_current(reply):
+            return
+        if self._rounds < _MOST_TOOL_ROUNDS:
+            self.push(ReplyRequested(reply, self.context.copy()))
+        else:
+            self.push(ServiceFailed("tools", "tool-rounds", "the model asks for tools for ever"))
+            self.push(TextEnded(reply))

@@ -6,7 +6,7 @@ branch the order is kept, between branches the first comes first.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 from antiphon.errors import OptionError
 from antiphon.frames import Direction, End, Frame
@@ -42,6 +42,8 @@ class ParallelPipeline(FrameProcessor):
         self._tails: list[Take] = []
         self._passed: OrderedDict[int, Frame] = OrderedDict()
         self._ends: set[int] = set()
+        self._is_fanning = False
+        self._merged: deque[tuple[Frame, Direction]] = deque()
 
     def children(self) -> tuple[FrameProcessor, ...]:
         """The stages of all branches."""
@@ -81,21 +83,37 @@ class ParallelPipeline(FrameProcessor):
         return tuple(feeds)
 
     def process(self, frame: Frame, direction: Direction) -> None:
-        """Hand the frame to every branch, the first one first."""
-        for take in self._heads if direction is Direction.DOWN else self._tails:
-            take(frame, direction)
+        """Hand the frame to every branch, the first one first.
+
+        What comes out meanwhile leaves when every branch has taken it: an answer to the frame that
+        came back would otherwise reach a branch before the frame itself.
+        """
+        self._is_fanning = True
+        try:
+            for take in self._heads if direction is Direction.DOWN else self._tails:
+                take(frame, direction)
+        finally:
+            self._is_fanning = False
+        while self._merged and not self._is_fanning:
+            self.push(*self._merged.popleft())
+
+    def _pass_on(self, frame: Frame, direction: Direction) -> None:
+        if self._is_fanning:
+            self._merged.append((frame, direction))
+        else:
+            self.push(frame, direction)
 
     def _merge(self, branch: int) -> Take:
         def merge(frame: Frame, direction: Direction) -> None:
             if isinstance(frame, End):
                 self._ends.add(branch)
                 if len(self._ends) == len(self._branches):
-                    self.push(frame, direction)
+                    self._pass_on(frame, direction)
             elif id(frame) not in self._passed:
                 # Holding the frame keeps its identity from being given to another one.
                 self._passed[id(frame)] = frame
                 if len(self._passed) > _REMEMBERED:
                     self._passed.popitem(last=False)
-                self.push(frame, direction)
+                self._pass_on(frame, direction)
 
         return merge

@@ -195,7 +195,7 @@ class Wiring:
     def entry(self, stage: FrameProcessor) -> tuple[Take, Boundary | None]:
         """How `stage` is handed frames: its queue, or itself; behind who watches it."""
         boundary = self._make_boundary(stage) if stage.is_boundary() else None
-        take: Take = boundary.put if boundary else stage.process
+        take: Take = boundary.put if boundary is not None else stage.process
         for observer in self._observers:
             if observer.stages is None or stage.name in observer.stages:
                 take = self._observed(take, stage.name, observer)
@@ -244,7 +244,7 @@ def wire(
         )
         stage._next_boundaries = feeds
         inside = stage.wire_inside(wiring, feeds)
-        feeds = (boundary,) if boundary else inside
+        feeds = (boundary,) if boundary is not None else inside
     if not stages:
         return below[0], above[0], feeds
     return entries[0][0], entries[-1][0], feeds

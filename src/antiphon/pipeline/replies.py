@@ -243,6 +243,11 @@ class Replies:
         for scope in tuple(self._open.values()):
             scope.close()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no reply is open."""
+        return not self._open
+
     async def wait_idle(self) -> None:
         """Wait until no reply is open. Cancelling the wait changes nothing."""
         await self._idle.wait()

@@ -18,7 +18,7 @@ from antiphon.pipeline.boundary import Boundary
 from antiphon.pipeline.observers import Observer
 from antiphon.pipeline.params import PipelineParams
 from antiphon.pipeline.pipeline import Pipeline, Wiring, wire
-from antiphon.pipeline.processor import FrameProcessor, Take
+from antiphon.pipeline.processor import FrameProcessor
 from antiphon.pipeline.replies import Replies, ReplyScope
 
 __all__ = ["Outcome", "PipelineStatistics", "PipelineTask"]
@@ -76,7 +76,7 @@ class PipelineTask:
         self._finished: asyncio.Future[Outcome] | None = None
         self._drain_timer: asyncio.TimerHandle | None = None
         self._waiting: list[Frame] = []
-        self._entry: Take | None = None
+        self._entry: _Start | None = None
         self._owned: dict[asyncio.Task[None], str] = {}
         self._boundaries: dict[str, Boundary] = {}
 
@@ -92,7 +92,7 @@ class PipelineTask:
                 self._waiting.append(frame)
             return
         try:
-            self._entry(frame, Direction.DOWN)
+            self._entry.push(frame)
         except AntiphonError as error:
             self.fail(error)
 
@@ -192,17 +192,18 @@ class PipelineTask:
 
     # ---- its parts ----------------------------------------------------------------------
 
-    def _link(self, stages: Sequence[FrameProcessor]) -> Take:
+    def _link(self, stages: Sequence[FrameProcessor]) -> _Start:
         wiring = Wiring(self._make_boundary, self._observers, asyncio.get_running_loop().time)
-        entry, _, _ = wire(
-            self.pipeline.stages,
+        start = _Start()
+        wire(
+            (start, *self.pipeline.stages),
             wiring,
-            above=(_drop, "the start"),
+            above=(start.process, "the start"),
             below=(self._at_end, "the end"),
         )
         for stage in stages:
             stage._task = self
-        return entry
+        return start
 
     def _make_boundary(self, stage: FrameProcessor) -> Boundary:
         boundary = self._boundaries[stage.name] = Boundary(stage, self.replies)
@@ -232,7 +233,7 @@ class PipelineTask:
             problem = f"was not ready within {self.params.start_timeout:g} s (start_timeout)"
             raise StageError(names, problem) from None
 
-    def _start(self, stages: Sequence[FrameProcessor], entry: Take) -> None:
+    def _start(self, stages: Sequence[FrameProcessor], entry: _Start) -> None:
         for stage in stages:
             if stage.name in self._boundaries:
                 self.start_task(stage, self._boundaries[stage.name].run)
@@ -306,8 +307,11 @@ class PipelineTask:
         self._owned.pop(task, None)
 
 
-def _drop(frame: Frame, direction: Direction) -> None:
-    """What travels up beyond the first stage has reached everyone who could use it."""
+class _Start(FrameProcessor):
+    """Before the first stage: what is queued comes in here."""
+
+    def process(self, frame: Frame, direction: Direction) -> None:
+        """What travels up beyond the first stage has reached everyone who could use it."""
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -52,6 +52,7 @@ class TurnState:
         probability: That the turn is complete at this pause, if a turn detector could say.
         pending: Words that no reply was made for.
         asked: Words that the last reply was made for.
+        answered: Words that replies before it were made for, the last few segments.
         script: Texts that the agent shall say when the floor is free.
         turn: Number of the last committed turn.
         reply: Number of the last reply. Events of any other are stale.
@@ -70,6 +71,7 @@ class TurnState:
     probability: float | None = None
     pending: tuple[Segment, ...] = ()
     asked: tuple[Segment, ...] = ()
+    answered: tuple[Segment, ...] = ()
     script: tuple[str, ...] = ()
     turn: int = 0
     reply: int = 0

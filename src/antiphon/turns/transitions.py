@@ -31,6 +31,9 @@ __all__ = ["Move"]
 
 Move: TypeAlias = tuple[TurnState, tuple[Order, ...]]
 
+_REMEMBERED = 16
+"""Answered segments whose words are known if they come again; services revise one or two."""
+
 
 # ---- voice ------------------------------------------------------------------------------------
 
@@ -108,8 +111,8 @@ def words_unheard(state: TurnState, event: Event, now: float, options: TurnOptio
     """More final words before anything of the reply was heard: it is made again for all of them."""
     assert isinstance(event, Transcript)
     if not event.final:
-        return state, ()
-    if _same(_text_of(state.asked, event.segment), event.text) or not event.text.strip():
+        return _take_words(state, event), ()
+    if _same(_answered(state, event.segment), event.text) or not event.text.strip():
         return replace(state, words_due=state.voice_on), ()
     withdrawn, orders = _withdraw(state)
     new = _take_words(withdrawn, event)
@@ -261,6 +264,7 @@ def _commit(state: TurnState, now: float, options: TurnOptions) -> Move:
         words_due=state.voice_on,
         pending=(),
         asked=state.pending,
+        answered=_fold(state),
         turn=state.turn + 1,
         reply=state.reply + 1,
         scripted=False,
@@ -306,8 +310,8 @@ def _take_words(state: TurnState, event: Transcript) -> TurnState:
     """Enter words; those of a segment replace the segment's earlier ones."""
     text = event.text.strip()
     due = state.voice_on or not event.final
-    answered = _text_of(state.asked, event.segment)
-    if answered is not None:
+    answered = _answered(state, event.segment)
+    if answered:
         # The turn was answered on earlier words of this segment: only what they lack is new.
         text = _remainder(answered, text)
         if not text:
@@ -324,16 +328,24 @@ def _with_typed(state: TurnState, event: TypedText) -> TurnState:
     return replace(state, pending=(*state.pending, Segment(0, event.text.strip())))
 
 
-def _text_of(segments: tuple[Segment, ...], number: int) -> str | None:
-    return next((s.text for s in segments if s.number == number and number), None)
+def _answered(state: TurnState, number: int) -> str:
+    """All words of a segment that a reply was made for."""
+    taken = (*state.answered, *state.asked)
+    return " ".join(s.text for s in taken if s.number == number and number)
+
+
+def _fold(state: TurnState) -> tuple[Segment, ...]:
+    """The last segments that were answered before the turn that is committed now."""
+    kept = [s for s in (*state.answered, *state.asked) if s.number]
+    return tuple(kept[-_REMEMBERED:])
 
 
 def _plain(text: str) -> list[str]:
     return re.findall(r"[\w']+", text.lower())
 
 
-def _same(one: str | None, other: str) -> bool:
-    return one is not None and _plain(one) == _plain(other)
+def _same(one: str, other: str) -> bool:
+    return _plain(one) == _plain(other)
 
 
 def _remainder(answered: str, text: str) -> str:

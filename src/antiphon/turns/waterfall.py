@@ -85,8 +85,8 @@ def waterfall(times: TurnTimes, owners: Mapping[str, str]) -> tuple[WaterfallPar
     parts = []
     at = times.voice_ended
     for name, done, owner, setting in steps:
-        if done is not None and done > at:
-            end = min(done, times.playback_started)
+        end = at if done is None else min(done, times.playback_started)
+        if end > at:
             parts.append(WaterfallPart(name, end - at, owner, setting))
             at = end
     return tuple(parts)

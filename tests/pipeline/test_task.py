@@ -17,6 +17,7 @@ from antiphon.pipeline import (
     PipelineTask,
 )
 from antiphon.pipeline.offload import offload
+from antiphon.testing import cancel_at_every_step
 
 
 def now():
@@ -349,24 +350,34 @@ class Everything(FrameProcessor):
         await asyncio.sleep(1)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 4.0, 4.5, 8.0, 20.0, 20.5])
-@pytest.mark.parametrize("how", ["cancel", "outside"])
-async def test_cancelled_at_any_moment_it_ends_and_leaves_no_task(seconds, how):
-    stages = [Everything(), ParallelPipeline([Everything()], [Boundary(1)])]
-    stages[1].children()[0].started = lambda: None
+async def everything():
+    """A pipeline that waits in every place where one can, run to its end."""
+    stages = [Everything(), ParallelPipeline([Boundary(1)], [Boundary(2)]), Boundary(1)]
     task = PipelineTask(Pipeline(stages), PipelineParams(drain_timeout=20))
     task.queue_frames([TypedText("a"), TypedText("b"), TypedText("c"), TypedText("d")])
     task.end()
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(task.run())
-        await asyncio.sleep(seconds)
-        if how == "cancel":
-            task.cancel()
-        else:
-            running.cancel()
-    assert now() <= seconds + 2
-    assert task.outcome in ("cancelled", "drain timeout")
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    try:
+        await task.run()
+    finally:
+        assert task.outcome in ("cancelled", "drain timeout")
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_cancelled_at_each_awaiting_line_it_ends_and_leaves_no_task():
+    steps = cancel_at_every_step(everything, within=2.0)
+    assert steps > 30
+
+
+async def test_cancel_at_any_moment_leaves_no_task():
+    for seconds in (0.0, 0.5, 1.0, 2.5, 4.5, 8.0, 20.5):
+        task = PipelineTask(Pipeline([Everything(), Boundary(1)]), PipelineParams(drain_timeout=20))
+        task.queue_frames([TypedText("a"), TypedText("b"), TypedText("c")])
+        asyncio.get_running_loop().call_later(seconds, task.cancel)
+        begun = now()
+        await task.run()
+        assert now() <= begun + seconds + 2
+        assert task.outcome == "cancelled"
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 # ---- runner ---------------------------------------------------------------------------------------------
@@ -405,6 +416,10 @@ class Last(FrameProcessor):
         self.kept = []
         self.of_replies = []
         self.ended = False
+        self.is_started = asyncio.Event()
+
+    def started(self):
+        self.is_started.set()
 
     def process(self, frame, direction):
         if isinstance(frame, TypedText):
@@ -444,8 +459,7 @@ async def test_no_order_of_things_loses_doubles_or_reorders_what_is_no_replys(
 
     async def drive():
         nonlocal reply
-        while task._entry is None:
-            await asyncio.sleep(0.001)
+        await last.is_started.wait()
         reply = 1
         task.replies.open(reply)
         for number, (step, seconds) in enumerate(script):

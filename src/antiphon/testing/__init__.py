@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from antiphon.testing.cancellation import cancel_at_every_step
     from antiphon.testing.loop_errors import Deadlock, Livelock, NotVirtual, TimeLimitReached
     from antiphon.testing.virtual_time import LoopStatistics, VirtualLoop, run
 
@@ -20,10 +21,12 @@ __all__ = [
     "NotVirtual",
     "TimeLimitReached",
     "VirtualLoop",
+    "cancel_at_every_step",
     "run",
 ]
 
 _HOMES = {
+    "cancellation": ("cancel_at_every_step",),
     "loop_errors": ("Deadlock", "Livelock", "NotVirtual", "TimeLimitReached"),
     "virtual_time": ("LoopStatistics", "VirtualLoop", "run"),
 }

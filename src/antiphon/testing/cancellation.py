@@ -80,7 +80,7 @@ def _run(scenario: Callable[[], Awaitable[Any]], step: int, within: float) -> bo
             main.get_loop().call_soon(main.cancel)
 
     def factory(
-        loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
     ) -> asyncio.Task[Any]:
         counted = _Counted(coroutine, on_step) if main is not None else coroutine
         return asyncio.Task(counted, loop=loop, **options)

@@ -8,11 +8,12 @@ anything about turns: that is `antiphon.turns`.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from antiphon.agent.driver import MachineDriver
 from antiphon.agent.hearing import Hearing
+from antiphon.agent.stopwatch import Stopwatch
 from antiphon.agent.tools import Tool, run_tool
 from antiphon.audio.formats import WIDEBAND
 from antiphon.context import LLMContext, Message, ToolCall
@@ -57,7 +58,6 @@ from antiphon.turns.orders import (
     WithdrawTurn,
 )
 from antiphon.turns.state import Phase
-from antiphon.turns.waterfall import TurnTimes, waterfall
 
 __all__ = ["Floor"]
 
@@ -99,20 +99,20 @@ class Floor(FrameProcessor):
         owners: Mapping[str, str] | None = None,
     ) -> None:
         self.context = context
-        self._machine = TurnMachine(options)
+        self._driver = MachineDriver(TurnMachine(options), self._carry_out, self.guard)
         self._hearing = Hearing(detectors)
         self._tools = {tool.name: tool for tool in tools}
         self._greeting = greeting
-        self._owners = dict(owners or {})
-        self._events: deque[Event] = deque()
-        self._is_busy = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._stopwatch = Stopwatch(owners or {})
         self._scope: ReplyScope | None = None
         self._calls: list[ToolCall] = []
         self._rounds = 0
         self._scoring: asyncio.Task[None] | None = None
         self._state = AgentState.LISTENING
-        self._times = TurnTimes()
+
+    @property
+    def _machine(self) -> TurnMachine:
+        return self._driver.machine
 
     # ---- the stage ----------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class Floor(FrameProcessor):
         """Load the turn detectors and take over what the pipeline allows."""
         if not self.task.params.allow_interruptions:
             options = replace(self._machine.options, allow_interruptions=False)
-            self._machine = TurnMachine(options)
+            self._driver.machine = TurnMachine(options)
         await self._hearing.prewarm()
 
     def started(self) -> None:
@@ -130,8 +130,7 @@ class Floor(FrameProcessor):
 
     async def cleanup(self) -> None:
         """The session is over: enter what was heard of a reply that it cut off."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._driver.stop()
         if self._scope is not None:
             self._enter_heard(self._scope, interrupted=True)
             self._scope = None
@@ -143,21 +142,14 @@ class Floor(FrameProcessor):
     def process(self, frame: Frame, direction: Direction) -> None:
         """Hand everything on, and tell the machine what it should know."""
         self.push(frame, direction)
+        self._stopwatch.note(frame, self.now)
         match frame:
             case UserAudio(pcm=pcm):
                 self._hearing.add(pcm)
             case VoiceStarted():
                 self._hearing.begin()
                 self._tell(frame)
-            case VoiceStopped(silence=silence):
-                self._times = TurnTimes(voice_ended=self.now - silence, voice_stopped=self.now)
-                self._tell(frame)
-            case Transcript():
-                if frame.final:
-                    self._times.words_final = self.now
-                self._tell(frame)
-            case TypedText():
-                self._times = TurnTimes(voice_ended=self.now)
+            case VoiceStopped() | Transcript() | TypedText():
                 self._tell(frame)
             case ServiceFailed(reply=int(reply)):
                 self._tell(ReplyFailed(reply))
@@ -174,64 +166,35 @@ class Floor(FrameProcessor):
     # ---- the machine --------------------------------------------------------------------
 
     def _tell(self, event: Event) -> None:
-        """Give the machine an event and carry out its orders; events that follow wait for that."""
-        self._events.append(event)
-        if self._is_busy:
-            return
-        self._is_busy = True
-        try:
-            while self._events:
-                self._carry_out(self._machine.feed(self._events.popleft(), self.now))
-        finally:
-            self._is_busy = False
-        self._after()
+        self._driver.tell(event)
 
-    def _tick(self) -> None:
-        self._timer = None
-        deadline = self._machine.deadline
-        # A timer may fire a hair early; a machine that says "not yet" would then spin for ever.
-        now = self.now if deadline is None else max(self.now, deadline)
-        self._is_busy = True
-        try:
-            self._carry_out(self._machine.tick(now))
-            while self._events:
-                self._carry_out(self._machine.feed(self._events.popleft(), now))
-        finally:
-            self._is_busy = False
-        self._after()
-
-    def _after(self) -> None:
-        deadline = self._machine.deadline
-        if self._timer is not None and self._timer.when() != deadline:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None and deadline is not None:
-            self._timer = asyncio.get_running_loop().call_at(deadline, self.guard, self._tick)
+    def _carry_out(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            self._obey(order)
         state = _STATES[self._machine.phase]
         if state is not self._state:
             self._state = state
             self.push(StateChanged(state))
 
-    def _carry_out(self, orders: Sequence[Order]) -> None:
-        for order in orders:
-            match order:
-                case AskCompleteness(pause=pause):
-                    self._ask(pause)
-                case CommitTurn(turn=turn, text=text):
-                    self._commit_turn(turn, text)
-                case WithdrawTurn():
-                    self.context.withdraw_user_turn()
-                case StartReply():
-                    self._start(order)
-                case CommitReply(reply=reply) if self._is_current(reply):
-                    assert self._scope is not None
-                    self._scope.commit()
-                case CancelReply() | StopReply() | FinishReply():
-                    self._close(interrupted=isinstance(order, StopReply))
-                case ReportStuck():
-                    seconds = self._machine.options.reply_timeout
-                    problem = f"no sound within {seconds:g} s (TurnOptions.reply_timeout)"
-                    self.push(ServiceFailed("reply", "no-answer", problem))
+    def _obey(self, order: Order) -> None:
+        match order:
+            case AskCompleteness(pause=pause):
+                self._ask(pause)
+            case CommitTurn(turn=turn, text=text):
+                self._commit_turn(turn, text)
+            case WithdrawTurn():
+                self.context.withdraw_user_turn()
+            case StartReply():
+                self._start(order)
+            case CommitReply(reply=reply) if self._is_current(reply):
+                assert self._scope is not None
+                self._scope.commit()
+            case CancelReply() | StopReply() | FinishReply():
+                self._close(interrupted=isinstance(order, StopReply))
+            case ReportStuck():
+                seconds = self._machine.options.reply_timeout
+                problem = f"no sound within {seconds:g} s (TurnOptions.reply_timeout)"
+                self.push(ServiceFailed("reply", "no-answer", problem))
 
     # ---- the person's turn --------------------------------------------------------------
 
@@ -250,11 +213,12 @@ class Floor(FrameProcessor):
         probability, failures = await self._hearing.score(words, last.text if last else "")
         for failure in failures:
             self.push(failure)
-        self._times.turn_scored = self.now
-        self._tell(TurnScored(pause, probability))
+        scored = TurnScored(pause, probability)
+        self._stopwatch.note(scored, self.now)
+        self._tell(scored)
 
     def _commit_turn(self, turn: int, text: str) -> None:
-        self._times.committed = self.now
+        self._stopwatch.committed(self.now)
         self.context.append(Message("user", text))
         committed = TurnCommitted(text, turn)
         self.push(committed, Direction.UP)
@@ -291,18 +255,7 @@ class Floor(FrameProcessor):
         if not self._is_current(reply) or not self.task.params.enable_metrics:
             return
         assert self._scope is not None
-        times, marks = self._times, self._scope.marks
-        self._times = TurnTimes()
-        parts = waterfall(
-            replace(
-                times,
-                llm_first_token=marks.get("llm_first_token"),
-                tts_first_piece=marks.get("tts_first_piece"),
-                tts_first_audio=marks.get("tts_first_audio"),
-                playback_started=marks.get("playback_started"),
-            ),
-            self._owners,
-        )
+        parts = self._stopwatch.measure(self._scope.marks)
         if parts and not self._machine.state.scripted:
             self.push(TurnMeasured(self._machine.state.turn, parts))
 

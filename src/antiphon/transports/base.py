@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
 
 from antiphon.audio.formats import AudioFormat
@@ -27,20 +27,20 @@ from antiphon.frames import (
     SpeechPiece,
     UserAudio,
 )
+from antiphon.options import within
 from antiphon.pipeline.processor import FrameProcessor
 from antiphon.pipeline.replies import ReplyScope
 from antiphon.transports.events import CLEAR, event_of
+from antiphon.transports.line import PACKET
 
 __all__ = ["AudioInput", "SpeechOutput", "Wire"]
-
-PACKET = 0.02
-"""Seconds of sound in one packet: what telephony, WebRTC and our WebSocket use."""
 
 LEAD = 0.16
 """Seconds that a packet may leave before its time; with the packet itself, under 200 ms."""
 
 SEND_TIMEOUT = 5.0
-"""Seconds that one message may take to be taken by the far side, before it counts as gone."""
+"""Default of `SpeechOutput`, in seconds: longer than a phone's change of cell, shorter than what
+anyone waits in silence."""
 
 MOST_EVENTS = 1000
 """Events that wait for a slow reader before it counts as gone; a turn makes about ten."""
@@ -95,7 +95,10 @@ class AudioInput(FrameProcessor):
 class _Playing:
     """A reply's sound on its way out."""
 
-    __slots__ = ("buffer", "ended", "pieces", "samples_in", "samples_out", "scope", "started")
+    __slots__ = (
+        *("buffer", "ended", "over", "pieces"),
+        *("samples_in", "samples_out", "scope", "started"),
+    )
 
     def __init__(self, scope: ReplyScope) -> None:
         self.scope = scope
@@ -106,6 +109,9 @@ class _Playing:
         self.samples_out = 0
         self.started = False
         self.ended = False
+        """No more sound comes."""
+        self.over = False
+        """Played to its end; it is kept until its scope closes."""
 
 
 class SpeechOutput(FrameProcessor):
@@ -116,10 +122,16 @@ class SpeechOutput(FrameProcessor):
     Args:
         wire: The far side.
         audio_format: What it plays; mono.
+        send_timeout: Seconds that one message may take to be taken by the far side, before it
+            counts as gone.
     """
 
-    def __init__(self, wire: Wire, audio_format: AudioFormat) -> None:
+    def __init__(
+        self, wire: Wire, audio_format: AudioFormat, *, send_timeout: float = SEND_TIMEOUT
+    ) -> None:
+        within("SpeechOutput", "send_timeout", send_timeout, 0.1, 60, "seconds")
         self.speech_needed = audio_format
+        self._send_timeout = send_timeout
         self._format = audio_format
         self._packet_bytes = audio_format.n_bytes(PACKET)
         self._wire = wire
@@ -129,6 +141,17 @@ class SpeechOutput(FrameProcessor):
         self._wake = asyncio.Event()
         self._ear = 0.0
         """Loop time at which the ear will have played everything that was sent."""
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Queue an event for the far side, behind those that wait. Never waits.
+
+        Raises:
+            TransportError: The far side has not read for so long that it counts as gone.
+        """
+        if len(self._events) >= MOST_EVENTS:
+            raise TransportError("slow-reader", f"{MOST_EVENTS} events were not read")
+        self._events.append(event)
+        self._wake.set()
 
     # ---- frames in ----------------------------------------------------------------------
 
@@ -146,7 +169,7 @@ class SpeechOutput(FrameProcessor):
             else:
                 event = event_of(frame)
                 if event is not None:
-                    self._tell(event)
+                    self.tell(event)
         self.push(frame, direction)
 
     def _take(self, frame: ReplyFrame) -> None:
@@ -181,19 +204,16 @@ class SpeechOutput(FrameProcessor):
 
     def _close(self, playing: _Playing) -> None:
         """The reply is over: note how far it was heard, drop the rest here and at the far side."""
-        self._account(playing)
-        self._replies.pop(playing.scope.number, None)
         self._pieces.pop(playing.scope.number, None)
-        if playing.started and (playing.buffer or not playing.ended or self._ear > self.now):
+        del self._replies[playing.scope.number]
+        if playing.over:
+            return  # the ear may be at another one
+        self._account(playing)
+        # Counted in samples, not by `started`: the first packet may be on its way right now.
+        if playing.samples_out and (playing.buffer or not playing.ended or self._ear > self.now):
             self._ear = self.now
             # It overtakes whatever else is still to be told: until it arrives, the ear hears us.
             self._events.appendleft(CLEAR)
-        self._wake.set()
-
-    def _tell(self, event: Mapping[str, Any]) -> None:
-        if len(self._events) >= MOST_EVENTS:
-            raise TransportError("slow-reader", f"{MOST_EVENTS} events were not read")
-        self._events.append(event)
         self._wake.set()
 
     # ---- sound out ----------------------------------------------------------------------
@@ -213,7 +233,8 @@ class SpeechOutput(FrameProcessor):
 
     def _current(self) -> _Playing | None:
         """The reply whose turn it is to be heard, if its gate is open."""
-        first = self._replies.get(min(self._replies, default=-1))
+        waiting = [number for number, playing in self._replies.items() if not playing.over]
+        first = self._replies.get(min(waiting, default=-1))
         return first if first is not None and first.scope.committed else None
 
     async def _send_in_time(self, playing: _Playing) -> None:
@@ -230,7 +251,7 @@ class SpeechOutput(FrameProcessor):
             _, text = playing.pieces.popleft()
             spoken = event_of(AgentText(playing.scope.number, text, final=False))
             assert spoken is not None
-            self._tell(spoken)
+            self.tell(spoken)
         await self._bounded(self._wire.send_audio(packet))
         if not playing.started and not playing.scope.closed:
             playing.started = True
@@ -244,7 +265,7 @@ class SpeechOutput(FrameProcessor):
             await self._sleep(left, playing)
         elif playing.ended:
             playing.scope.played(playing.samples_out)
-            self._replies.pop(playing.scope.number, None)
+            playing.over = True
             self.push(PlaybackEnded(playing.scope.number), Direction.UP)
         else:
             await self._wake.wait()
@@ -256,18 +277,20 @@ class SpeechOutput(FrameProcessor):
                 await self._wake.wait()
         except TimeoutError:
             pass
-        self._account(playing)
+        # What a closed reply was heard of was settled when it closed; the ear has moved on.
+        if not playing.scope.closed:
+            self._account(playing)
 
     def _account(self, playing: _Playing) -> None:
         ahead = max(self._ear - self.now, 0.0) * self._format.sample_rate
         playing.scope.played(max(playing.samples_out - round(ahead), 0))
 
-    async def _bounded(self, sending: Any) -> None:
+    async def _bounded(self, sending: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(SEND_TIMEOUT):
+            async with asyncio.timeout(self._send_timeout):
                 await sending
         except TimeoutError:
-            problem = f"the far side took nothing for {SEND_TIMEOUT:g} s"
+            problem = f"the far side took nothing for {self._send_timeout:g} s"
             raise TransportError("slow-reader", problem) from None
 
     async def cleanup(self) -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import ParamSpec, TypeVar
 
-__all__ = ["offload"]
+__all__ = ["offload", "offloaded"]
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -24,6 +24,21 @@ def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor((os.cpu_count() or 1) + 2, thread_name_prefix="antiphon")
 
 
+def offloaded(
+    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> asyncio.Future[Result]:
+    """Start `function(*args, **kwargs)` in a thread; on a virtual loop inline, in its next turn.
+
+    For callers that wait for several things at once; others await `offload`.
+
+    Returns:
+        A future of what it returns. Cancelling it takes the function out of the queue; once begun,
+        it runs to its end and its result is dropped.
+    """
+    loop = asyncio.get_running_loop()
+    return loop.run_in_executor(_executor(), partial(function, *args, **kwargs))
+
+
 async def offload(
     function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
 ) -> Result:
@@ -32,5 +47,4 @@ async def offload(
     On a virtual loop it runs inline. When cancelled, the wait ends at once; the function runs to
     its end in its thread and its result is dropped.
     """
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_executor(), partial(function, *args, **kwargs))
+    return await offloaded(function, *args, **kwargs)

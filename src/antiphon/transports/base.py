@@ -139,6 +139,8 @@ class SpeechOutput(FrameProcessor):
         self._pieces: dict[int, dict[int, str]] = {}
         self._events: deque[Mapping[str, Any]] = deque()
         self._wake = asyncio.Event()
+        self._is_pacing = False
+        """There is sound to send, and its time has not come: more of it changes nothing."""
         self._ear = 0.0
         """Loop time at which the ear will have played everything that was sent."""
 
@@ -189,7 +191,8 @@ class SpeechOutput(FrameProcessor):
                 scope.ledger.add_audio(piece, samples, words)
                 playing.samples_in += samples
                 playing.buffer += pcm
-                self._wake.set()
+                if not self._is_pacing:
+                    self._wake.set()
             case SpeechEnded():
                 scope.ledger.complete()
                 playing.ended = True
@@ -240,7 +243,11 @@ class SpeechOutput(FrameProcessor):
     async def _send_in_time(self, playing: _Playing) -> None:
         early = self._ear - self.now - LEAD
         if early > 1e-6:
-            await self._sleep(early, playing)
+            self._is_pacing = True
+            try:
+                await self._sleep(early, playing)
+            finally:
+                self._is_pacing = False
             return
         packet = bytes(playing.buffer[: self._packet_bytes])
         del playing.buffer[: self._packet_bytes]
@@ -272,11 +279,11 @@ class SpeechOutput(FrameProcessor):
 
     async def _sleep(self, seconds: float, playing: _Playing) -> None:
         """Sleep, but wake for an event, new sound or a reply that closes."""
+        timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
         try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+            await self._wake.wait()
+        finally:
+            timer.cancel()
         # What a closed reply was heard of was settled when it closed; the ear has moved on.
         if not playing.scope.closed:
             self._account(playing)

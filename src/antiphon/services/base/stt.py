@@ -83,7 +83,9 @@ class SpeechToText(FrameProcessor):
         self.user_audio_needed = stt.audio_format
         self._stt = stt
         self._inbox: deque[STTInput] = deque()
-        self._seconds = 0.0
+        self._waiting = 0
+        """Bytes of sound in the inbox."""
+        self._most_waiting = stt.audio_format.n_bytes(_PATIENCE)
         self._filled = asyncio.Event()
         self._ended = False
         self._end: Frame | None = None
@@ -109,11 +111,12 @@ class SpeechToText(FrameProcessor):
 
     def _hear(self, item: STTInput) -> None:
         if isinstance(item, UserAudio):
-            self._seconds += item.format.seconds(len(item.pcm))
-            if self._seconds > _PATIENCE:
+            self._waiting += len(item.pcm)
+            if self._waiting > self._most_waiting:
                 self._fail(RemoteError(self._stt.name, "reads sound too slowly", retryable=True))
-                self._inbox.clear()
-                self._seconds = 0.0
+                # The edges stay: what the service knows of the person's voice must hold.
+                self._inbox = deque(i for i in self._inbox if not isinstance(i, UserAudio))
+                self._waiting = len(item.pcm)
         self._inbox.append(item)
         self._filled.set()
 
@@ -122,7 +125,7 @@ class SpeechToText(FrameProcessor):
             while self._inbox:
                 item = self._inbox.popleft()
                 if isinstance(item, UserAudio):
-                    self._seconds -= item.format.seconds(len(item.pcm))
+                    self._waiting -= len(item.pcm)
                 yield item
             if self._ended:
                 return

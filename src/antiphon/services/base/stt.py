@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TypeAlias
 
 from antiphon.audio.formats import WIDEBAND, AudioFormat
@@ -41,6 +42,11 @@ what comes next is a new segment.
 _PATIENCE = 30.0
 """Seconds of sound that wait for a service that reads too slowly before it counts as failed."""
 
+_RETRY_AFTER = 0.25
+"""Seconds before the second try in succession; the first comes at once, each waits twice as long."""
+_RETRY_AFTER_AT_MOST = 8.0
+"""Seconds: a service that is back is used again within one turn."""
+
 
 class STT(Service):
     """Turns speech into words.
@@ -55,14 +61,14 @@ class STT(Service):
     def transcribe(self, audio: AsyncIterator[STTInput]) -> AsyncGenerator[Transcript, None]:
         """Transcribe one session.
 
-        Yields for each segment any number of interim transcripts and at least one final. A final
-        may come again for the same segment, with more words, if the person goes on after a short
-        pause and before `TurnCommitted`; it then replaces the earlier one. Ends when `audio` ends,
-        after the last final.
+        Yields for each segment, counted from 1, any number of interim transcripts and at least one
+        final. A final may come again for the same segment, with more words, if the person goes on
+        after a short pause and before `TurnCommitted`; it then replaces the earlier one. Ends when
+        `audio` ends, after the last final.
 
         Raises:
-            RemoteError: The service failed; the stage reports it and starts again with the next
-                sound if it is retryable.
+            RemoteError: The service failed; the stage reports it and, if it is retryable, starts
+                again with the sound that came since.
         """
 
     def stage(self) -> FrameProcessor:
@@ -89,6 +95,8 @@ class SpeechToText(FrameProcessor):
         self._filled = asyncio.Event()
         self._ended = False
         self._end: Frame | None = None
+        self._segments = 0
+        """The highest number of a segment so far."""
 
     async def setup(self) -> None:
         """Prepare the service."""
@@ -133,19 +141,51 @@ class SpeechToText(FrameProcessor):
             await self._filled.wait()
 
     async def _listen(self) -> None:
+        pause = 0.0
         while True:
-            try:
-                async with aclosing(self._stt.transcribe(self._items())) as transcripts:
-                    async for transcript in transcripts:
-                        self.push(transcript)
-            except (RemoteError, ModelError) as error:
-                self._fail(error)
-                if not (isinstance(error, RemoteError) and error.retryable):
+            before = self._segments
+            failure = await self._transcribe()
+            if failure is not None:
+                self._fail(failure)
+                if not (isinstance(failure, RemoteError) and failure.retryable):
                     await self._discard()
             if self._ended:
                 break
+            if self._segments > before:
+                pause = 0.0
+            await self._wait_ended(pause)
+            pause = min(max(2 * pause, _RETRY_AFTER), _RETRY_AFTER_AT_MOST)
         if self._end is not None:
             self.push(self._end)
+
+    async def _transcribe(self) -> RemoteError | ModelError | None:
+        """Run the service until the audio ends, or until it fails: then gives its error."""
+        earlier = self._segments
+        try:
+            async with (
+                aclosing(self._items()) as items,
+                aclosing(self._stt.transcribe(items)) as transcripts,
+            ):
+                async for transcript in transcripts:
+                    # Each run of the service counts from 1 again.
+                    segment = earlier + transcript.segment
+                    self._segments = max(self._segments, segment)
+                    self.push(replace(transcript, segment=segment) if earlier else transcript)
+        except (RemoteError, ModelError) as error:
+            return error
+        if self._ended:
+            return None
+        return RemoteError(self._stt.name, "stopped before the sound did", retryable=True)
+
+    async def _wait_ended(self, seconds: float) -> None:
+        """Wait for the end of the sound, but not longer than `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._ended:
+                    self._filled.clear()
+                    await self._filled.wait()
+        except TimeoutError:
+            pass
 
     async def _discard(self) -> None:
         """The service is gone for good: forget what it will not hear, until the end."""

@@ -104,15 +104,13 @@ class WhisperEngine:
 
     Args:
         directory: Of the model's files.
-        prompt: Special tokens that tell Whisper what to do.
         threads: Threads of one decode.
     """
 
-    def __init__(self, directory: Path, prompt: Sequence[str], threads: int) -> None:
+    def __init__(self, directory: Path, threads: int) -> None:
         import ctranslate2
 
         self._storage: Any = ctranslate2.StorageView.from_array
-        self._prompt = list(prompt)
         self._whisper: Any = ctranslate2.models.Whisper(
             str(directory),
             device="cpu",
@@ -122,14 +120,16 @@ class WhisperEngine:
         )
         self._interim = threading.Lock()
         # The first decode allocates and picks its kernels; nobody should wait for that.
-        self.read(settled_frames(), bytes(_RATE))
+        self.read(settled_frames(), bytes(_RATE), ["<|startoftranscript|>"])
 
     @property
     def is_busy(self) -> bool:
         """Whether an interim is being read, so that another one would be refused."""
         return self._interim.locked()
 
-    def read_interim(self, known: NDArray[np.float32], pcm: bytes) -> Reading | None:
+    def read_interim(
+        self, known: NDArray[np.float32], pcm: bytes, prompt: Sequence[str]
+    ) -> Reading | None:
         """Read like `read`, unless another interim is being read.
 
         All interims of the process share one of the model's two places: the other is for final words.
@@ -141,41 +141,42 @@ class WhisperEngine:
         if not self._interim.acquire(blocking=False):
             return None
         try:
-            return self.read(known, pcm)
+            return self.read(known, pcm, prompt)
         finally:
             self._interim.release()
 
-    def read(self, known: NDArray[np.float32], pcm: bytes) -> Reading:
+    def read(self, known: NDArray[np.float32], pcm: bytes, prompt: Sequence[str]) -> Reading:
         """Read a stretch of sound, 28 s at most.
 
         Args:
             known: `Reading.energies` of an earlier reading of the same stretch; of no frame at first.
             pcm: Mono s16le at 16 kHz, from `first_sample` of the known frames to the end.
+            prompt: Special tokens that tell Whisper what to do.
         """
         settled, energies = _extend(known, to_float(pcm))
         count = energies.shape[1]
         frames = min(max(_LEAST_FRAMES, count + _QUIET_FRAMES + count % 2), _MOST_FRAMES)
         sound = self._storage(mel.features(energies[:, :frames], frames)[None])
         seconds = count * mel.HOP / _RATE
-        answer = self._answer(sound, int(seconds * _TOKENS_PER_SECOND) + _TOKENS_MORE)
+        answer = self._answer(sound, prompt, int(seconds * _TOKENS_PER_SECOND) + _TOKENS_MORE)
         if answer.is_capped:
             kept = without_loop(answer.tokens)
             if len(kept) < len(answer.tokens):
                 # A loop is likely in itself: what comes before it is judged alone.
-                answer = self._answer(sound, len(kept))
+                answer = self._answer(sound, prompt, len(kept))
         text = without_repeats(_text(answer.tokens)) if answer.is_believable else ""
         # Full stops alone are what Whisper makes of a hum.
         return Reading(text if any(map(str.isalnum, text)) else "", settled)
 
-    def _answer(self, sound: object, most: int) -> _Answer:
+    def _answer(self, sound: object, prompt: Sequence[str], most: int) -> _Answer:
         result = self._whisper.generate(
             sound,
-            [self._prompt],
+            [list(prompt)],
             beam_size=1,
             return_scores=True,
             return_no_speech_prob=True,
             # CTranslate2 allows half of it for tokens of text, as Whisper does.
-            max_length=max(2 * most, most + len(self._prompt)),
+            max_length=max(2 * most, most + len(prompt)),
         )[0]
         return _Answer(
             result.sequences[0],
@@ -191,7 +192,9 @@ def settled_frames(
     """Take the frames of a stretch that lie whole within its first `samples`; of None no frame."""
     if known is None:
         return np.empty((mel.MELS, 0), np.float32)
-    return known[:, : max(0, (samples - mel.WINDOW // 2) // mel.HOP + 1)]
+    count = (samples - mel.WINDOW // 2) // mel.HOP + 1
+    # A frame that follows only one would begin before the first sample.
+    return known[:, : count if count > 1 else 0]
 
 
 def first_sample(known: NDArray[np.float32]) -> int:

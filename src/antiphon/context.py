@@ -115,9 +115,17 @@ class LLMContext:
         self._messages.append(message)
 
     def withdraw_user_turn(self) -> None:
-        """Take the last message back if it is the person's: they went on before any answer."""
-        if self._messages and self._messages[-1].role == "user":
-            self._messages.pop()
+        """Take the person's last message back: they went on before any answer was heard.
+
+        Functions that ran for it meanwhile have run: their calls and results stay.
+        """
+        for index in reversed(range(len(self._messages))):
+            message = self._messages[index]
+            if message.role == "user":
+                del self._messages[index]
+                return
+            if message.role == "assistant" and not message.calls:
+                return
 
     def last(self, role: Role) -> Message | None:
         """The newest message of `role`, or None."""

@@ -40,6 +40,15 @@ async def test_a_session_is_known_while_it_lasts():
     assert len(sessions) == 0
 
 
+async def test_sessions_end_in_any_order():
+    sessions = make()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hold(sessions, 2.0))
+        group.create_task(hold(sessions, 1.0))
+        await asyncio.sleep(1.5)
+        assert [session.id for session in sessions] == ["s1"]
+
+
 async def test_one_too_many_is_refused_and_room_is_made_by_an_error_too():
     sessions = make(1)
 
@@ -75,6 +84,7 @@ async def test_drain_lets_nobody_in():
 
 async def test_drain_waits_for_those_who_end_by_themselves():
     sessions, line = make(), Line()
+    await hold(sessions, 0.0)  # that there were none for a while says nothing of now
     async with asyncio.TaskGroup() as group:
         group.create_task(hold(sessions, 5.0, line))
         group.create_task(hold(sessions, 7.0, line))

@@ -6,6 +6,7 @@ from antiphon.audio.formats import WIDEBAND, AudioFormat
 from antiphon.frames import (
     AgentText,
     Direction,
+    End,
     Frame,
     PlaybackEnded,
     SpeechAudio,
@@ -33,6 +34,7 @@ class Parrot(FrameProcessor):
         self.positions: list[tuple[float, int]] = []
         self.typed: list[str] = []
         self.heard: list[str] = []
+        self.ends = 0
         self.said = 0
         self.scope: ReplyScope | None = None
 
@@ -52,6 +54,8 @@ class Parrot(FrameProcessor):
                 if text == "raise":
                     raise RuntimeError("the parrot was asked to")
                 self.say(text)
+            case End():
+                self.ends += 1
             case PlaybackEnded():
                 self.stop(interrupted=False)
         self.push(frame, direction)

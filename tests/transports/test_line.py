@@ -61,6 +61,13 @@ def test_sound_that_a_stalled_network_kept_back_may_come_at_once():
     line.take_sound(0.02, 21.02)
 
 
+def test_sound_that_came_late_at_once_does_not_keep_silence_back_for_long():
+    line = Line(DEFAULTS, 0.0)
+    line.take_sound(20.0, 20.0)
+    assert run_to(line, 23.24) == []
+    assert run_to(line, 23.255) == [(23.25, 12)]
+
+
 def test_text_messages_fifty_at_once_and_fifty_a_second():
     line = Line(DEFAULTS, 0.0)
     for _ in range(50):

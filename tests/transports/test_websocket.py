@@ -262,7 +262,8 @@ async def test_twenty_bad_messages_are_enough():
 
 async def test_end_lets_the_agent_finish():
     async with calling(first={"type": "text", "text": "one two"}) as call:
-        await until(0.3)
+        call.socket.say(PACKET)
+        await until(0.2)
         call.socket.say({"type": "end"})
         call.socket.say({"type": "end"})
         call.socket.say({"type": "text", "text": "too late"})
@@ -275,7 +276,9 @@ async def test_end_lets_the_agent_finish():
         )
         assert call.parrot.heard == ["one two"]
         assert call.parrot.typed == ["one two"]
-        assert call.parrot.audio == b""
+        # Neither sound nor silence in its place is heard after the end, and there is one end.
+        assert call.parrot.audio == PACKET
+        assert call.parrot.ends == 1
         assert call.socket.of_type("error") == []
         assert call.task is not None
         assert call.task.outcome == "ended"

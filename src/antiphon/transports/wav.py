@@ -15,7 +15,7 @@ from antiphon.audio.formats import AudioFormat, pick_channel
 from antiphon.audio.resample import change_rate
 from antiphon.audio.wave import read_wav, write_wav
 from antiphon.errors import OptionError
-from antiphon.frames import Direction, End, Frame, PlaybackEnded
+from antiphon.frames import Direction, End, Frame
 from antiphon.options import Declared, within
 from antiphon.pipeline.processor import FrameProcessor
 from antiphon.transports.base import AudioInput, SpeechOutput
@@ -127,11 +127,9 @@ class _FileInput(AudioInput):
         self.start_task(self._play)
 
     def process(self, frame: Frame, direction: Direction) -> None:
-        """Hand frames on; note the end, and until when the agent was heard."""
+        """Hand frames on; after `End` nothing is played any more."""
         if isinstance(frame, End) and direction is Direction.DOWN:
             self._ended = True
-        elif isinstance(frame, PlaybackEnded):
-            self._ear.active_at = self.now
         self.push(frame, direction)
 
     async def _play(self) -> None:

@@ -175,9 +175,8 @@ class _SocketInput(AudioInput):
             self.stop()
 
     def stop(self) -> None:
-        """End the pipeline, if it runs; what was heard of a reply is settled first."""
+        """End the pipeline, if it runs; that closes its replies, as far as they were heard."""
         if self._task is not None:
-            self._task.replies.close_all()
             self._task.cancel()
 
     def process(self, frame: Frame, direction: Direction) -> None:
@@ -193,8 +192,6 @@ class _SocketInput(AudioInput):
             while True:
                 if message is not None:
                     self._take(message)
-                if self.now >= line.deadline:
-                    self._tick(self.now)
                 await self._wait_room()
                 try:
                     async with asyncio.timeout_at(line.deadline):

@@ -101,7 +101,7 @@ function showParts({ voice_to_voice_ms: total, parts }) {
   for (const earlier of turns.querySelectorAll("details[open]")) earlier.open = false;
   const waterfall = make("details", "waterfall");
   waterfall.open = true;
-  waterfall.append(make("summary", "", `${Math.round(total)} ms from your last sound to the answer`));
+  waterfall.append(make("summary", "", `${Math.round(total)} ms to the answer`));
   const list = make("ol", "parts");
   let begins = 0;
   for (const part of parts) {

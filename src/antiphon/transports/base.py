@@ -32,6 +32,7 @@ from antiphon.pipeline.processor import FrameProcessor
 from antiphon.pipeline.replies import ReplyScope
 from antiphon.transports.events import CLEAR, event_of
 from antiphon.transports.line import PACKET
+from antiphon.transports.patience import Patience
 
 __all__ = ["AudioInput", "SpeechOutput", "Wire"]
 
@@ -131,7 +132,7 @@ class SpeechOutput(FrameProcessor):
     ) -> None:
         within("SpeechOutput", "send_timeout", send_timeout, 0.1, 60, "seconds")
         self.speech_needed = audio_format
-        self._send_timeout = send_timeout
+        self._patience = Patience(send_timeout)
         self._format = audio_format
         self._packet_bytes = audio_format.n_bytes(PACKET)
         self._wire = wire
@@ -294,14 +295,14 @@ class SpeechOutput(FrameProcessor):
 
     async def _bounded(self, sending: Awaitable[None]) -> None:
         try:
-            async with asyncio.timeout(self._send_timeout):
-                await sending
+            await self._patience.wait(sending)
         except TimeoutError:
-            problem = f"the far side took nothing for {self._send_timeout:g} s"
+            problem = f"the far side took nothing for {self._patience.seconds:g} s"
             raise TransportError("slow-reader", problem) from None
 
     async def cleanup(self) -> None:
         """Send the events that are left; the line may be gone already."""
+        self._patience.stop()
         try:
             async with asyncio.timeout(1.0):
                 while self._events:

@@ -94,6 +94,7 @@ class Shared(Generic[Loaded]):
 
     def _load_or_explain(self) -> Loaded:
         try:
+            _import_numpy()
             return self._load()
         except AntiphonError:
             raise
@@ -106,6 +107,18 @@ class Shared(Generic[Loaded]):
             mend = f"run: antiphon models pull --verify {self._model}"
             raise ModelError(self._model, f"{told}; {mend}") from error
 
+
+def _import_numpy() -> None:
+    """Import numpy whole before any library that imports parts of it.
+
+    Where one thread begins with numpy and another with its C module, as onnxruntime does, each
+    waits for the other, and Python hands out half of a module: seen once in some sixty loads.
+    """
+    with _IMPORTING:
+        import numpy  # noqa: F401
+
+
+_IMPORTING = threading.Lock()
 
 _SHARED: dict[tuple[str, Callable[[], Any]], Shared[Any]] = {}
 

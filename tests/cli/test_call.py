@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from antiphon.audio import WIDEBAND, AudioFormat, read_wav, write_wav
 from antiphon.cli.main import app
 from antiphon.testing import tone
+from commands import running
 
 AGENT = """
 from antiphon import Agent, Tool
@@ -157,6 +158,17 @@ def test_a_provider_that_fails_is_told_and_the_exit_code_says_so(folder):
     assert result.exit_code == 1
     assert turns(result)[0]["agent"] == ""
     assert "refused: no key" in result.stderr
+
+
+def test_ctrl_c_ends_the_call_and_keeps_the_recording(folder):
+    options = ("question.wav", "--agent", "my_agent.py", "--out", "talk.wav", "--tail", "30")
+    with running("call", *options, cwd=folder) as made:
+        made.wait_for("agent  It ships.")
+        assert made.interrupt() == 130
+        assert "recorded talk.wav" in made.printed
+        assert "Traceback" not in made.printed
+    audio_format, pcm = read_wav((folder / "talk.wav").read_bytes())
+    assert audio_format.seconds(len(pcm)) > 1.5
 
 
 # ---- what can be wrong --------------------------------------------------------------------------

@@ -60,6 +60,11 @@ def test_bars_follow_one_another_over_the_whole_width(pipe):
     assert "400 ms" in lines[-1]
 
 
+def test_a_part_without_time_is_left_out(pipe):
+    pipe.print(waterfall_table([*PARTS, WaterfallPart("output", 0.0004, "transport", "network")]))
+    assert "output" not in printed(pipe)
+
+
 @pytest.mark.parametrize("width", [40, 60, 200])
 def test_any_width_keeps_every_number(width):
     console = Console(file=io.StringIO(), width=width, highlight=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, redirect_stdout, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +30,7 @@ HELP = """Play a WAV file to an agent as if somebody were calling.
 
 Prints what was said and, for each answer, where the time went until it was heard. The file is \
 played in real time; with [bold]--fast[/bold] the call runs in virtual time, as fast as this machine \
-computes, and the times stay true.
+computes, and the times stay true. Ctrl-C ends the call; what was recorded until then is kept.
 
 [bold]Examples[/bold]
 
@@ -96,6 +96,7 @@ def _call(
     transport, seconds = _transport(file, channel, tail)
     _check_writable(out)
     console = make_console(stderr=as_json)
+    is_whole = False
     with ExitStack() as stack:
         if as_json:
             # An agent's author may print; stdout holds one JSON object and nothing else.
@@ -107,54 +108,50 @@ def _call(
             console.print(f"[dim]{file.name}, {seconds:.1f} s, calls {who}[/dim]\n")
             stack.enter_context(view)
         conversation = Conversation(view)
-        _run(agent, transport, conversation, fast=fast)
+        with suppress(KeyboardInterrupt):
+            _run(agent, transport, conversation, fast=fast)
+            is_whole = True
     if as_json:
         typer.echo(json.dumps({"turns": [turn_as_json(turn) for turn in conversation.turns]}))
     if out is not None:
         _write(out, transport.recording())
         console.print(f"[dim]recorded {out}: caller left, agent right[/dim]")
+    if not is_whole:
+        raise KeyboardInterrupt
     if not conversation.turns and not conversation.problems:
         console.print("No speech was heard.")
     return not conversation.problems or any(turn.agent for turn in conversation.turns)
 
 
 def _run(agent: Agent, transport: WavTransport, conversation: Conversation, *, fast: bool) -> None:
+    made = converse(agent, transport, conversation)
     if fast:
         from antiphon.testing.virtual_time import run
 
-        run(converse(agent, transport, conversation), charge_executor=True)
+        run(made, charge_executor=True)
     else:
         import asyncio
 
-        asyncio.run(converse(agent, transport, conversation, handle_signals=True))
+        asyncio.run(made)
 
 
-async def converse(
-    agent: Agent,
-    transport: WavTransport,
-    conversation: Conversation,
-    *,
-    handle_signals: bool = False,
-) -> None:
-    """Make one call.
+async def converse(agent: Agent, transport: WavTransport, conversation: Conversation) -> None:
+    """Make one call. When cancelled it ends at once, and what was heard until then is told.
 
     Args:
         agent: Who answers.
         transport: Who calls; a new one.
         conversation: Is told of it; a new one.
-        handle_signals: The first Ctrl-C lets the answer finish, the second cuts it off.
 
     Raises:
         AntiphonError: The call could not be made.
     """
-    from antiphon.pipeline.runner import PipelineRunner
-
     # All models side by side; the stages would otherwise wait for one another.
     await agent.prewarm()
     task = agent.task(transport.input(), transport.output(), observers=[conversation])
     conversation.watch(task)
     try:
-        await PipelineRunner(handle_signals=handle_signals).run(task)
+        await task.run()
     finally:
         conversation.close()
 

@@ -33,7 +33,7 @@ _INDENT = 7
 _SETTING = 25
 """Columns for what governs a part: the longest name of an option."""
 
-_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_COLOURS = ("cyan", "magenta", "green", "blue", "yellow", "red")
 """Named colours, which each terminal's own theme makes readable on its background."""
 
 _Row: TypeAlias = "tuple[str, str, RenderableType]"
@@ -68,11 +68,11 @@ def answered_line(turn: Turn, *, can_strike: bool) -> Table:
     if turn.interrupted and turn.unheard:
         if can_strike:
             words.append(" ").append(turn.unheard, style="dim strike")
-            words.append(" (interrupted)", style="yellow")
+            words.append(" (interrupted)", style="red")
         else:
             words.append(f" (interrupted; not heard: {turn.unheard})")
     elif turn.interrupted:
-        words.append(" (interrupted)", style="yellow")
+        words.append(" (interrupted)", style="red")
     return _line("agent", words, "bold magenta")
 
 
@@ -99,13 +99,15 @@ def waterfall_table(parts: Sequence[WaterfallPart]) -> Table:
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("owner", no_wrap=True)
     table.add_column("governed by", max_width=_SETTING, overflow="fold", style="dim")
-    begin = 0.0
+    end = 0.0
     for part in parts:
-        end = begin + part.seconds
-        colour = _COLOURS[owners.index(part.owner) % len(_COLOURS)]
-        bar = Bar(total, begin, end, color=colour)
-        table.add_row(part.name, bar, _milliseconds(part.seconds), part.owner, part.setting)
-        begin = end
+        begin, end = end, end + part.seconds
+        time = _milliseconds(part.seconds)
+        # Where no time goes none can be won.
+        if time != _milliseconds(0.0):
+            colour = _COLOURS[owners.index(part.owner) % len(_COLOURS)]
+            bar = Bar(total, begin, end, color=colour)
+            table.add_row(part.name, bar, time, part.owner, part.setting)
     table.add_row(
         Text("voice to voice", style="bold"), "", Text(_milliseconds(total), style="bold"), "", ""
     )

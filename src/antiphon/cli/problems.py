@@ -12,12 +12,15 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from antiphon.errors import AntiphonError
+from antiphon.errors import AntiphonError, ModelError
 
 __all__ = ["INTERRUPTED", "Debug", "explain", "explained"]
 
 INTERRUPTED = 130
 """Source: what shells report for a program that SIGINT ended: 128 and the signal's number."""
+
+_BEHIND_OPTIONS = ("ServerOptions", "WavTransport")
+"""Classes that options of commands are handed to; who types a command knows nothing of them."""
 
 Debug: TypeAlias = Annotated[
     bool,
@@ -33,11 +36,26 @@ Debug: TypeAlias = Annotated[
 
 def explain(error: AntiphonError) -> str:
     """The paragraph that says what happened, with the cause where only that says it."""
-    text = str(error)
-    cause = error.__cause__
+    text, cause = str(error), error.__cause__
+    for owner in _BEHIND_OPTIONS:
+        text = text.removeprefix(f"{owner}: ")
+    if isinstance(error, ModelError) and _not_ready() > 1:
+        text += f" ({_not_ready()} models are not ready: antiphon models pull fetches all)"
     if error.code == "stage" and cause is not None:
         return f"{text}: {type(cause).__name__}: {cause}".rstrip(": ")
     return text
+
+
+def _not_ready() -> int:
+    """How many of the models that an agent uses by default are missing or damaged."""
+    from antiphon.models.store import State, Store
+
+    try:
+        store = Store()
+        wanted = [model.name for model in store.manifest.models if model.default and model.files]
+        return sum(store.state(name) is not State.READY for name in wanted)
+    except AntiphonError:
+        return 0
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Holds the watch and the exchange. Must not hold how a file is loaded (`loading`)
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from antiphon.agent.agent import Agent
     from antiphon.server.options import ServerOptions
 
-__all__ = ["Reloading"]
+__all__ = ["Reloading", "folders_to_watch"]
 
 _SOURCES = frozenset({".py", ".txt", ".md", ".json", ".toml", ".yaml", ".yml", ".csv"})
 """Endings of files that an agent is written in; a recording beside it is none."""
+
+_NOT_OURS = frozenset({"__pycache__", "node_modules", "site-packages"})
+_MOST_FOLDERS = 500
 
 
 class Reloading:
@@ -69,10 +73,15 @@ class Reloading:
         self._console.print(f"[dim]Follows changes in {folder}. Ctrl-C ends it.[/dim]\n")
 
     async def _watch(self) -> None:
-        folder = self._reference.folder()
-        async for changes in awatch(folder, watch_filter=_Sources(), raise_interrupt=False):
-            names = sorted({Path(path).name for _, path in changes})
-            await self.reload(", ".join(names[:3]))
+        folders = folders_to_watch(self._reference.folder())
+        changed = awatch(*folders, watch_filter=_Sources(), recursive=False, raise_interrupt=False)
+        try:
+            async for changes in changed:
+                names = sorted({Path(path).name for _, path in changes})
+                await self.reload(", ".join(names[:3]))
+        except OSError as error:
+            # Such as too many folders for the system: what is served stays as it is.
+            self._console.print(f"[bold red]error[/bold red]  cannot follow changes: {error}")
 
     async def reload(self, changed: str) -> None:
         """Load the agent anew; if that fails, say why and keep the one there is.
@@ -93,6 +102,21 @@ class Reloading:
     def _load(self) -> Agent:
         self._reference.forget()
         return self._reference.load()
+
+
+def folders_to_watch(folder: Path) -> list[Path]:
+    """Give `folder` and those in it that may hold an agent's code; alone if they are very many.
+
+    Environments, caches and hidden folders hold tens of thousands, more than a system watches.
+    """
+    folders = [folder]
+    for at, names, _ in os.walk(folder):
+        names[:] = [n for n in names if not n.startswith(".") and n not in _NOT_OURS]
+        names[:] = [n for n in names if not Path(at, n, "pyvenv.cfg").exists()]
+        folders += [Path(at, name) for name in names]
+        if len(folders) > _MOST_FOLDERS:
+            return [folder]
+    return folders
 
 
 class _Sources(DefaultFilter):

@@ -99,9 +99,9 @@ def serve(
                 drain_seconds=drain,
             )
         except OptionError as error:
-            how = "" if token else " and give it with --token or ANTIPHON_TOKEN"
-            problem = str(error).removeprefix("ServerOptions: ")
-            raise UsageError(problem + how * ("token;" in problem)) from error
+            if token or "needs a token" not in str(error):
+                raise
+            raise UsageError(f"{error} and give it with --token or ANTIPHON_TOKEN") from error
         _serve(agent, options)
 
 

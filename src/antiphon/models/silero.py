@@ -88,6 +88,10 @@ class SileroVAD(VAD):
         key = (asyncio.get_running_loop(), self._gather)
         batch = engine.batches.get(key)
         if batch is None:
+            # Loops that ended with calls still open; a copy, since other threads have loops too.
+            for other in list(engine.batches):
+                if other[0].is_closed():
+                    engine.batches.pop(other, None)
             batch = engine.batches[key] = _Batch(engine, key)
         return batch.open()
 
@@ -191,7 +195,7 @@ class _Batch:
         self._open -= 1
         if self._open == 0:
             self._stop_timer()
-            del self._engine.batches[self._key]
+            self._engine.batches.pop(self._key, None)
         elif self._ready:
             # The others may have waited for this one only.
             self._schedule()

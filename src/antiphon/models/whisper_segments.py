@@ -97,7 +97,13 @@ class InterimClock:
 
     def voice_end(self, stop: int) -> int:
         """Say where the voice fell silent of which the voice detector says that it stopped at `stop`."""
+        if self.is_off:
+            return stop
         return max(stop - _TAIL, min(stop, self._loud_to))
+
+    def voice_on(self, at: int) -> None:
+        """The voice detector is sure of a voice, up to `at`."""
+        self._loud_to = max(self._loud_to, at)
 
     def begun(self, at: int) -> None:
         """One is being read."""
@@ -152,11 +158,10 @@ class Segment:
         """Whether a reading up to `end` holds all words up to the stop, and none beyond `limit`."""
         return self.clock.voice_end(self.stop) <= end <= limit
 
-    def keep(self, reading: Reading, end: int, *, is_heard: bool) -> None:
-        """Remember a reading up to `end`: its frames, and unless it comes too late its words."""
-        if reading.energies.shape[1] > self.known.shape[1]:
+    def keep(self, reading: Reading, end: int) -> None:
+        """Remember a reading up to `end`, unless a longer one came before it."""
+        if end >= self.read_to:
             self.known = reading.energies
-        if is_heard:
             self.read_to, self.read_text = end, reading.text
 
 

@@ -43,6 +43,8 @@ _KEPT = round(1.4 * RATE)
 """Samples that are kept in silence: `_BEFORE`, and what a voice detector needs to be sure, 1 s at most."""
 _LONGEST = 25 * RATE
 """Samples after which a segment is cut. Source: Whisper hears 30 s at once."""
+_STEP = WIDEBAND.n_bytes(0.1)
+"""Bytes after which a segment is looked at, if sound comes in larger pieces."""
 _CUT_WITHIN = 6 * RATE
 """Samples at its end in which the place is looked for."""
 
@@ -143,13 +145,14 @@ class WhisperSession:
     def _hear_sound(self, sound: UserAudio) -> None:
         if sound.format != WIDEBAND:
             raise UsageError(f"Whisper hears {WIDEBAND}, not {sound.format}")
-        self._sound.add(sound.pcm)
-        if not self._is_on or self._segment is None:
-            self._forget()
-            return
-        if self._sound.end - self._segment.begin >= _LONGEST:
-            self._cut(self._segment)
-        self._consider_interim(self._segment)
+        for begin in range(0, len(sound.pcm), _STEP):
+            self._sound.add(sound.pcm[begin : begin + _STEP])
+            if not self._is_on or self._segment is None:
+                self._forget()
+                continue
+            if self._sound.end - self._segment.begin >= _LONGEST:
+                self._cut(self._segment)
+            self._consider_interim(self._segment)
 
     def _start_voice(self, at: int) -> None:
         if self._is_on:
@@ -161,6 +164,7 @@ class WhisperSession:
             self._begin_segment(before, at)
             return
         segment.resumed = before
+        segment.clock.voice_on(self._sound.end)
         # What is read for the pause is an interim now: the final comes with what follows.
         self._words.withdraw(segment)
         for job in self._jobs:
@@ -191,7 +195,6 @@ class WhisperSession:
             return
         if segment.is_owed:
             self._give_final(segment, segment.stop + _AFTER, begin + _AFTER)
-        self._drop_interims(segment)
         self._begin_segment(begin, begin)
 
     def _begin_segment(self, begin: int, voice: int) -> None:
@@ -272,7 +275,7 @@ class WhisperSession:
             return
         segment, reading = job.segment, future.result()
         if reading is not None:
-            segment.keep(reading, job.end, is_heard=not job.is_dropped)
+            segment.keep(reading, job.end)
         if job.final is not None:
             if job.is_interim and (reading is None or not reading.text):
                 # It found no place or no words when the voice stopped: a little more may be heard.

@@ -4,7 +4,7 @@ A frame is handed on by a plain call. A queue stands only where a stage is decla
 ``async def process``. Must not know what a frame means.
 """
 
-from antiphon.pipeline.boundary import Full
+from antiphon.pipeline.full import Full
 from antiphon.pipeline.observers import Observer
 from antiphon.pipeline.parallel import ParallelPipeline
 from antiphon.pipeline.params import PipelineParams

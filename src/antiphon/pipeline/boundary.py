@@ -8,30 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from enum import Enum
-from typing import TYPE_CHECKING
 
 from antiphon.errors import StageError
 from antiphon.frames import Direction, Frame, ReplyFrame
+from antiphon.pipeline.full import Full
+from antiphon.pipeline.processor import FrameProcessor
+from antiphon.pipeline.replies import Replies
 
-if TYPE_CHECKING:
-    from antiphon.pipeline.processor import FrameProcessor
-    from antiphon.pipeline.replies import Replies
-
-__all__ = ["Boundary", "Full"]
-
-
-class Full(Enum):
-    """What happens when a frame comes to a boundary whose queue is full."""
-
-    WAIT = "wait"
-    """The frame is taken, and the boundary or source above reads nothing more until there is room.
-    The queue thus exceeds its size by what one call above pushes."""
-    DROP_OLDEST = "drop oldest"
-    """The oldest queued frame of a type in `FrameProcessor.drops` is dropped and counted. If there
-    is none, the frame is taken."""
-    FAIL = "fail"
-    """`StageError`: the pipeline ends."""
+__all__ = ["Boundary"]
 
 
 class Boundary:

@@ -11,8 +11,8 @@ from collections import OrderedDict, deque
 from antiphon.errors import OptionError
 from antiphon.frames import Direction, End, Frame
 from antiphon.pipeline.boundary import Boundary
-from antiphon.pipeline.pipeline import Formats, Stages, Wiring, agree, flatten, wire
 from antiphon.pipeline.processor import FrameProcessor, Take
+from antiphon.pipeline.wiring import Branching, Formats, Stages, Wiring, agree, flatten, wire
 
 __all__ = ["ParallelPipeline"]
 
@@ -21,7 +21,7 @@ _REMEMBERED = 1024
 times the size of a boundary's queue."""
 
 
-class ParallelPipeline(FrameProcessor):
+class ParallelPipeline(Branching):
     """Hand every frame to several branches at once.
 
     A frame that several branches hand on leaves once, when the first does. `End` leaves when every

@@ -9,18 +9,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVarTuple
+from typing import Any, ClassVar, TypeVarTuple
 
 from antiphon.audio.formats import AudioFormat
 from antiphon.errors import StageError, UsageError
 from antiphon.frames import Direction, Frame
 from antiphon.options import Declared
-from antiphon.pipeline.boundary import Full
-
-if TYPE_CHECKING:
-    from antiphon.pipeline.boundary import Boundary
-    from antiphon.pipeline.pipeline import Formats, Wiring
-    from antiphon.pipeline.task import PipelineTask
+from antiphon.pipeline.full import Full, Roomy
+from antiphon.pipeline.host import Host
 
 __all__ = ["FrameProcessor", "Take"]
 
@@ -63,9 +59,9 @@ class FrameProcessor(Declared):
     _take_down: Take = staticmethod(_nowhere)
     _take_up: Take = staticmethod(_nowhere)
     _name_down = _name_up = "nothing"
-    _task: PipelineTask | None = None
+    _task: Host | None = None
     _name: str | None = None
-    _next_boundaries: tuple[Boundary, ...] = ()
+    _next_boundaries: tuple[Roomy, ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,8 +69,8 @@ class FrameProcessor(Declared):
         return self._name or type(self).__name__
 
     @property
-    def task(self) -> PipelineTask:
-        """The pipeline task that runs this stage.
+    def task(self) -> Host:
+        """The running pipeline that this stage is part of.
 
         Raises:
             UsageError: None does.
@@ -92,23 +88,6 @@ class FrameProcessor(Declared):
     def is_boundary(cls) -> bool:
         """Whether `process` may wait, and so needs a queue and a task."""
         return inspect.iscoroutinefunction(cls.process)
-
-    def children(self) -> tuple[FrameProcessor, ...]:
-        """The stages inside this one, in order; for a single stage none."""
-        return ()
-
-    def agree_inside(self, formats: Formats, *, resample: bool) -> None:
-        """Agree on sound formats with the stages inside this one; for a single stage nothing."""
-
-    def wire_inside(
-        self, wiring: Wiring, boundaries_below: tuple[Boundary, ...]
-    ) -> tuple[Boundary, ...]:
-        """Link the stages inside this one.
-
-        Returns:
-            The boundaries that a stage above this one feeds; for a single stage, those below it.
-        """
-        return boundaries_below
 
     async def setup(self) -> None:
         """Become ready, such as connect or load. All stages do so at once, before any frame.
@@ -172,4 +151,4 @@ class FrameProcessor(Declared):
             The task; cancel it to end it earlier. An error in it ends the pipeline, with this
             stage named.
         """
-        return self.task.start_task(self, work, *args)
+        return self.task.start_task(self.name, work, *args)

@@ -10,24 +10,24 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVarTuple
+from typing import Any, TypeVarTuple
 
 from antiphon.errors import AntiphonError, ModelError, RemoteError, StageError, UsageError
 from antiphon.frames import Direction, End, Frame, ServiceFailed
 from antiphon.pipeline.boundary import Boundary
+from antiphon.pipeline.host import Host, Outcome
 from antiphon.pipeline.observers import Observer
 from antiphon.pipeline.params import PipelineParams
-from antiphon.pipeline.pipeline import Pipeline, Wiring, wire
+from antiphon.pipeline.pipeline import Pipeline
 from antiphon.pipeline.processor import FrameProcessor
 from antiphon.pipeline.replies import Replies, ReplyScope
+from antiphon.pipeline.wiring import Wiring, wire
 
 __all__ = ["Outcome", "PipelineStatistics", "PipelineTask"]
 
 _log = logging.getLogger(__name__)
 
 Arguments = TypeVarTuple("Arguments")
-
-Outcome = Literal["ended", "cancelled", "drain timeout", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class PipelineStatistics:
     dropped: dict[str, int]
 
 
-class PipelineTask:
+class PipelineTask(Host):
     """Runs one pipeline once.
 
     Args:
@@ -129,13 +129,13 @@ class PipelineTask:
 
     def start_task(
         self,
-        stage: FrameProcessor,
+        name: str,
         work: Callable[[*Arguments], Coroutine[Any, Any, None]],
         *args: *Arguments,
     ) -> asyncio.Task[None]:
-        """Run `work(*args)` for `stage`; see `FrameProcessor.start_task`."""
+        """Run `work(*args)` for the stage `name`; see `FrameProcessor.start_task`."""
         if self._group is None:
-            raise UsageError(f"stage {stage.name!r} starts a task outside of a running pipeline")
+            raise UsageError(f"stage {name!r} starts a task outside of a running pipeline")
 
         async def guarded() -> None:
             try:
@@ -143,10 +143,10 @@ class PipelineTask:
             except StageError:
                 raise
             except Exception as error:
-                raise StageError(stage.name) from error
+                raise StageError(name) from error
 
-        task = self._group.create_task(guarded(), name=stage.name)
-        self._owned[task] = stage.name
+        task = self._group.create_task(guarded(), name=name)
+        self._owned[task] = name
         task.add_done_callback(self._forget)
         return task
 
@@ -236,7 +236,7 @@ class PipelineTask:
     def _start(self, stages: Sequence[FrameProcessor], entry: _Start) -> None:
         for stage in stages:
             if stage.name in self._boundaries:
-                self.start_task(stage, self._boundaries[stage.name].run)
+                self.start_task(stage.name, self._boundaries[stage.name].run)
         for stage in stages:
             stage.started()
         self._entry = entry

@@ -152,6 +152,12 @@ async def test_what_is_said_before_the_call_is_heard_while_it_runs(caller_asks):
     assert len(record.turns) == 1
 
 
+async def test_even_a_single_word_before_the_call_is(caller_asks):
+    replies = [["Hm.", CALL], ["It ships tomorrow"]]
+    _, record = await caller_asks(replies, OrderStatus(3.0).tool())
+    assert record.agent_spans == ((2.52, 2.82), (5.6, 7.3))
+
+
 async def test_two_calls_are_run_one_after_the_other(caller_asks):
     refund = ToolCall("call-2", "refund", {})
     first, second = OrderStatus(1.0), OrderStatus(0.5, "Refunded", name="refund")

@@ -20,7 +20,8 @@ class Clauses:
     """Collects text and gives it back in pieces.
 
     Args:
-        first_words: Words that the first piece has at least, when it ends with a clause.
+        first_words: Words that the first piece has at least, when it ends with a clause; a line
+            break ends a piece of any length.
         longest: Characters after which a piece is cut at a space, whatever stands there: some text
             never has a full stop.
     """
@@ -56,6 +57,8 @@ class Clauses:
         pattern, least = (_SENTENCE, 1) if self._given else (_CLAUSE, self._first_words)
         for match in pattern.finditer(self._text):
             before = self._text[: match.end()]
+            if "\n" in match.group():
+                return match.end()  # a line break is meant, however short the line
             if len(before.split()) >= least and not _ABBREVIATION.search(before):
                 return match.end()
         if len(self._text) > self._longest:

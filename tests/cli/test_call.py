@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from antiphon.audio import WIDEBAND, AudioFormat, read_wav, write_wav
 from antiphon.cli.main import app
 from antiphon.testing import tone
-from commands import running
+from commands import ANTIPHON, environment, running
 
 AGENT = """
 from antiphon import Agent, Tool
@@ -169,6 +170,17 @@ def test_ctrl_c_ends_the_call_and_keeps_the_recording(folder):
         assert "Traceback" not in made.printed
     audio_format, pcm = read_wav((folder / "talk.wav").read_bytes())
     assert audio_format.seconds(len(pcm)) > 1.5
+
+
+def test_a_reader_who_leaves_ends_nothing(folder):
+    command = [*ANTIPHON, "call", "question.wav", "--agent", "my_agent.py", "--fast", "-o", "a.wav"]
+    with subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+    assert (folder / "a.wav").stat().st_size > 44
 
 
 # ---- what can be wrong --------------------------------------------------------------------------

@@ -68,9 +68,10 @@ def test_a_part_without_time_is_left_out(pipe):
 @pytest.mark.parametrize("width", [40, 60, 200])
 def test_any_width_keeps_every_number(width):
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(waterfall_table(PARTS))
+    console.print(waterfall_table(PARTS, width=width))
     assert all(text in printed(console) for text in ("100 ms", "300 ms", "400 ms"))
     assert max(map(len, printed(console).splitlines())) <= width
+    assert ("stop_silence" in printed(console)) is (width >= 80)
 
 
 def test_markup_in_words_is_not_markup(pipe):

@@ -6,6 +6,8 @@ shown (`conversation`), nor wait.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -33,15 +35,27 @@ _INDENT = 7
 _SETTING = 25
 """Columns for what governs a part: the longest name of an option."""
 
-_COLOURS = ("cyan", "magenta", "green", "blue", "yellow", "red")
+_NARROW = 76
+"""Columns below which that would leave no room for the bars."""
+
+_COLOURS = ("cyan", "magenta", "green", "blue", "red", "yellow")
 """Named colours, which each terminal's own theme makes readable on its background."""
 
 _Row: TypeAlias = "tuple[str, str, RenderableType]"
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Nobody reads on, as with ``| head``: be quiet, and let what goes on go on."""
+        self.quiet = True
+        # The interpreter writes what is left at its end, and would complain.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """A console that colours only what it is told to."""
-    return Console(stderr=stderr, highlight=False, emoji=False)
+    return _Console(stderr=stderr, highlight=False, emoji=False)
 
 
 # ---- lines that stay --------------------------------------------------------------------------
@@ -89,8 +103,13 @@ def tool_lines(turn: Turn) -> list[Table]:
     return lines
 
 
-def waterfall_table(parts: Sequence[WaterfallPart]) -> Table:
-    """Where the time of a turn went: one bar for each part, its owner and what governs it."""
+def waterfall_table(parts: Sequence[WaterfallPart], *, width: int = 80) -> Table:
+    """Where the time of a turn went: one bar for each part, its owner and what governs it.
+
+    Args:
+        parts: Of one turn.
+        width: Columns that there are; where they are few, what governs it is left out.
+    """
     total = sum(part.seconds for part in parts)
     owners = list(dict.fromkeys(part.owner for part in parts))
     table = Table(box=None, pad_edge=False, expand=True, header_style="dim")
@@ -98,7 +117,8 @@ def waterfall_table(parts: Sequence[WaterfallPart]) -> Table:
     table.add_column("", min_width=10, ratio=1)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("owner", no_wrap=True)
-    table.add_column("governed by", max_width=_SETTING, overflow="fold", style="dim")
+    if width >= _NARROW:
+        table.add_column("governed by", max_width=_SETTING, overflow="fold", style="dim")
     end = 0.0
     for part in parts:
         begin, end = end, end + part.seconds
@@ -107,9 +127,10 @@ def waterfall_table(parts: Sequence[WaterfallPart]) -> Table:
         if time != _milliseconds(0.0):
             colour = _COLOURS[owners.index(part.owner) % len(_COLOURS)]
             bar = Bar(total, begin, end, color=colour)
-            table.add_row(part.name, bar, time, part.owner, part.setting)
+            row = (part.name, bar, time, part.owner, part.setting)
+            table.add_row(*row[: len(table.columns)])
     table.add_row(
-        Text("voice to voice", style="bold"), "", Text(_milliseconds(total), style="bold"), "", ""
+        Text("voice to voice", style="bold"), "", Text(_milliseconds(total), style="bold")
     )
     return table
 
@@ -121,7 +142,7 @@ def show_turn(console: Console, turn: Turn) -> None:
     console.print(answered_line(turn, can_strike=console.is_terminal))
     if turn.parts:
         console.print()
-        console.print(Padding(waterfall_table(turn.parts), (0, 0, 0, 2)))
+        console.print(Padding(waterfall_table(turn.parts, width=console.width), (0, 0, 0, 2)))
     console.print()
 
 

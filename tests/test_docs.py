@@ -4,7 +4,6 @@ import ast
 import re
 from pathlib import Path
 
-from antiphon import Agent
 from antiphon.testing import run
 
 ROOT = Path(__file__).parent.parent
@@ -12,15 +11,6 @@ ROOT = Path(__file__).parent.parent
 
 def blocks(page):
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
-
-
-def test_the_readme_defines_an_agent_in_about_thirty_lines():
-    (code,) = blocks("README.md")
-    assert len(code.splitlines()) <= 35
-    names = {}
-    exec(code, names)
-    assert isinstance(names["agent"], Agent)
-    assert len(names["agent"].stages()) == 5
 
 
 def test_the_testing_page_passes():

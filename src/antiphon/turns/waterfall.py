@@ -56,31 +56,17 @@ def waterfall(times: TurnTimes, owners: Mapping[str, str]) -> tuple[WaterfallPar
     """
     if times.voice_ended is None or times.playback_started is None:
         return ()
-    settle = "TurnOptions.min_wait, max_wait, curve"
+    turn, stt = owners.get("turn", "turn detector"), owners.get("stt", "stt")
+    llm, tts = owners.get("llm", "llm"), owners.get("tts", "tts")
     steps = (
         ("voice detection", times.voice_stopped, "vad", "VoiceOptions.stop_silence"),
-        (
-            "turn score",
-            times.turn_scored,
-            owners.get("turn", "turn detector"),
-            "turn detector, its model",
-        ),
-        ("transcript", times.words_final, owners.get("stt", "stt"), "STT model"),
-        ("turn decision", times.committed, "turn policy", settle),
-        (
-            "first token",
-            times.llm_first_token,
-            owners.get("llm", "llm"),
-            "LLM model, length of context",
-        ),
-        (
-            "first clause",
-            times.tts_first_piece,
-            owners.get("llm", "llm"),
-            "speed of the LLM, instructions",
-        ),
-        ("first sound", times.tts_first_audio, owners.get("tts", "tts"), "TTS model"),
-        ("output", times.playback_started, "transport", "transport, network"),
+        ("turn score", times.turn_scored, turn, "Agent.turn_detector"),
+        ("transcript", times.words_final, stt, "Agent.stt"),
+        ("turn decision", times.committed, "turn policy", "TurnOptions.min_wait"),
+        ("first token", times.llm_first_token, llm, "Agent.llm"),
+        ("first clause", times.tts_first_piece, llm, "Agent.instructions"),
+        ("first sound", times.tts_first_audio, tts, "Agent.tts"),
+        ("output", times.playback_started, "transport", "the network"),
     )
     parts = []
     at = times.voice_ended

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from antiphon.agent.agent import Agent
+from antiphon.agent.floor import Floor
 from antiphon.audio.formats import AudioFormat
 from antiphon.context import LLMContext, Message
 from antiphon.errors import AntiphonError, StageError
 from antiphon.frames import Direction, Frame, SpeechAudio, TurnMeasured, UserAudio
 from antiphon.pipeline.observers import Observer
 from antiphon.pipeline.params import PipelineParams
+from antiphon.pipeline.processor import FrameProcessor
 from antiphon.pipeline.task import Outcome
 from antiphon.testing.recording import stereo
 from antiphon.testing.scripted_caller import ScriptedCaller, Step
@@ -55,7 +57,7 @@ class CallRecord:
         agent_spans: When the agent was heard: stretches without a gap, start and end.
         caller_spans: When the person spoke, likewise.
         events: What the far side was told, with times.
-        frames: All frames but sound, each when it first entered a stage.
+        frames: All frames but sound, each when it first came to the floor or to the output.
         messages: The conversation at the end.
     """
 
@@ -147,9 +149,14 @@ def _told(event: Mapping[str, Any]) -> str:
 
 
 class _Trace(Observer):
-    """Notes every frame but sound, when it first enters a stage."""
+    """Notes every frame but sound, when it first enters one of two stages.
 
-    def __init__(self) -> None:
+    Whatever travels down reaches the output within the same instant, and whatever travels up ends
+    at the floor; to watch more stages would only cost time.
+    """
+
+    def __init__(self, output: FrameProcessor) -> None:
+        self.stages = frozenset({Floor.__name__, output.name})
         self.seen: list[tuple[float, Frame]] = []
         self._ids: set[int] = set()
 
@@ -186,7 +193,7 @@ async def call(
     params = params or PipelineParams()
     caller = script if isinstance(script, ScriptedCaller) else _caller(script, params)
     context = agent.new_context() if context is None else context
-    trace = _Trace()
+    trace = _Trace(caller.output())
     task = agent.task(
         caller.input(), caller.output(), params, context=context, observers=[trace, *observers]
     )

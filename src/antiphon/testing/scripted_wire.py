@@ -149,9 +149,9 @@ class ScriptedWire(Declared):
         return tuple(spans)
 
     def seconds_heard(self, now: float) -> float:
-        """Seconds of sound that were heard until the loop time `now`."""
+        """Seconds of sound that were heard until `now`, the loop's time."""
         return self.audio_format.seconds(self._bytes) - max(self._ear - now, 0.0)
 
     def silent_since(self, now: float) -> float:
-        """Seconds from the last sound that was heard to the loop time `now`; negative: it plays."""
+        """Seconds from the last sound that was heard to `now`, the loop's time; negative: it plays."""
         return now - self._ear

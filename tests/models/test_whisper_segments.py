@@ -36,8 +36,9 @@ def test_and_when_it_becomes_quiet():
     assert times == [0.5, 0.8]
 
 
-def test_but_not_right_after_another():
-    assert listen(InterimClock(Interims(0.5, 1.0), 0), Sound(), "LLLLL.LLLL") == [0.5, 1.0]
+def test_also_right_after_another_but_once_in_a_pause():
+    times = listen(InterimClock(Interims(0.5, 1.0), 0), Sound(), "LLLLL...LL.LLL")
+    assert times == [0.5, 0.6, 1.1]
 
 
 @pytest.mark.parametrize("cost", [0.05, 0.1, 0.3])

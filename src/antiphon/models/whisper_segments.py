@@ -36,8 +36,6 @@ _QUIET_FOR = round(0.1 * RATE)
 _TAIL = round(0.12 * RATE)
 """Samples that the voice detector may count as voice after the last sound of it, at most. Source: measured
 on spoken orders and on the embedded voice: 0.03 to 0.1 s."""
-_LEAST_STEP = round(0.2 * RATE)
-"""Samples between the interim before and one that is read in a pause."""
 _RETRY = round(0.1 * RATE)
 """Samples until an interim is tried again for which there was no place."""
 
@@ -71,7 +69,6 @@ class InterimClock:
         self._cpu = options.cpu
         self._begin = begin
         self._next = begin + self._period
-        self._last = begin
         self._loudest = 0.0
         self._loud_to = begin
         self._is_quiet = False
@@ -90,7 +87,7 @@ class InterimClock:
         was_quiet, self._is_quiet = self._is_quiet, level < _QUIET * self._loudest
         if not self._is_quiet:
             self._loud_to = sound.end
-        if self._is_quiet and not was_quiet and sound.end - self._last >= _LEAST_STEP:
+        if self._is_quiet and not was_quiet:
             self._next = sound.end
         elapsed = (sound.end - self._begin) / RATE
         return sound.end >= self._next and self._spent + self._cost <= self._cpu * elapsed
@@ -107,7 +104,6 @@ class InterimClock:
 
     def begun(self, at: int) -> None:
         """One is being read."""
-        self._last = at
         self._next = at + self._period
 
     def refused(self, at: int) -> None:

@@ -16,15 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["VADConformance"]
 
-_ANSWER_WITHIN = 0.05
-"""Seconds. Source: the contract of `VADStream.feed`."""
-
 
 class _Asked:
     """A stream, what it answered, and the wait for it."""
 
-    def __init__(self, stream: VADStream) -> None:
+    def __init__(self, stream: VADStream, answers_within: float) -> None:
         self.stream = stream
+        self._answers_within = answers_within
         self.answers: dict[int, list[float]] = {}
         self.order: list[int] = []
         self.threads: set[int] = set()
@@ -45,7 +43,7 @@ class _Asked:
 
     async def probabilities(self) -> list[float]:
         """Wait until every window is answered."""
-        async with asyncio.timeout(_ANSWER_WITHIN + 0.01 * self._asked):
+        async with asyncio.timeout(self._answers_within + 0.01 * self._asked):
             while len(self.order) < self._asked:
                 self._came.clear()
                 await self._came.wait()
@@ -53,11 +51,21 @@ class _Asked:
 
 
 class VADConformance(ServiceConformance[VAD]):
-    """Suite for voice detectors: say how one is made, and give it speech."""
+    """Suite for voice detectors: say how one is made, and give it speech.
+
+    Attributes:
+        answers_within: Seconds in which a window must be answered. Source: the contract of
+            `VADStream.feed`.
+    """
+
+    answers_within: float = 0.05
 
     def speech(self) -> bytes:
         """A second or more that is mostly voice: mono s16le, 16 kHz."""
         raise NotImplementedError("give it speech")
+
+    def _open(self, vad: VAD) -> _Asked:
+        return _Asked(vad.open(), self.answers_within)
 
     def _windows(self, vad: VAD, pcm: bytes) -> list[NDArray[np.float32]]:
         windows = Windows(vad.window).feed(pcm)
@@ -66,7 +74,7 @@ class VADConformance(ServiceConformance[VAD]):
 
     async def _answers(self, vad: VAD, pcm: bytes) -> list[float]:
         """Each window is fed when the one before it is answered."""
-        asked = _Asked(vad.open())
+        asked = self._open(vad)
         for window in self._windows(vad, pcm):
             asked.feed(window)
             await asked.probabilities()
@@ -76,7 +84,7 @@ class VADConformance(ServiceConformance[VAD]):
     async def test_each_window_has_one_answer_in_order(self) -> None:
         """Windows that are fed together are answered one by one, on the loop's thread."""
         async with self.running() as vad:
-            asked = _Asked(vad.open())
+            asked = self._open(vad)
             for window in self._windows(vad, self.speech())[:32]:
                 asked.feed(window)
             probabilities = await asked.probabilities()
@@ -111,7 +119,7 @@ class VADConformance(ServiceConformance[VAD]):
             speech = self.speech()
             silence = bytes(len(speech))
             alone = await self._answers(vad, speech), await self._answers(vad, silence)
-            one, two = _Asked(vad.open()), _Asked(vad.open())
+            one, two = self._open(vad), self._open(vad)
             pairs = zip(self._windows(vad, speech), self._windows(vad, silence), strict=True)
             for loud, quiet in pairs:
                 one.feed(loud)
@@ -136,7 +144,7 @@ class VADConformance(ServiceConformance[VAD]):
     async def test_a_closed_stream_is_silent(self) -> None:
         """After `close` no answer comes, and other streams go on."""
         async with self.running() as vad:
-            closed, other = _Asked(vad.open()), _Asked(vad.open())
+            closed, other = self._open(vad), self._open(vad)
             for window in self._windows(vad, self.speech())[:4]:
                 closed.feed(window)
                 other.feed(window)
@@ -144,7 +152,7 @@ class VADConformance(ServiceConformance[VAD]):
             closed.stream.close()
             closed.stream.close()
             await other.probabilities()
-            await asyncio.sleep(2 * _ANSWER_WITHIN)
+            await asyncio.sleep(2 * self.answers_within)
             late = len(closed.order) - answered
             assert not late, f"{late} answers came after close()"
             other.stream.close()

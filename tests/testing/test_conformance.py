@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 from contextlib import asynccontextmanager
 
 import pytest
 
 from antiphon.audio import WIDEBAND, AudioFormat, write_wav
 from antiphon.context import LLMContext, Message, ToolCall, ToolDescription, Usage
+from antiphon.errors import TransportError
 from antiphon.frames import Transcript, UserAudio, VoiceStopped
 from antiphon.services.base import VAD, SpeechChunk, TurnDetector, TurnSoFar
 from antiphon.testing import (
@@ -33,6 +35,7 @@ from antiphon.testing.conformance import (
 )
 from antiphon.transports.base import AudioInput, SpeechOutput
 from antiphon.transports.wav import WavTransport
+from antiphon.transports.websocket import WebSocketTransport
 
 # ---- the fakes pass ------------------------------------------------------------------------
 
@@ -141,6 +144,48 @@ class TestScriptedCallerOnATelephone(TransportConformance):
         wire = ScriptedWire(AudioFormat(8_000))
         caller = ScriptedCaller([Speak(speech), Pause(60)], audio_in=AudioFormat(8_000), wire=wire)
         yield caller, FarEnd(wire, caller.hang_up)
+
+
+class MemorySocket:
+    """A WebSocket in memory: what the client sends is queued, what it gets is noted."""
+
+    def __init__(self):
+        self.messages = []
+        self.inbox = asyncio.Queue()
+
+    async def receive(self):
+        message = await self.inbox.get()
+        if message is None:
+            raise TransportError("gone", "the client left", close_code=1006)
+        return message
+
+    async def send_bytes(self, data):
+        self.messages.append((asyncio.get_running_loop().time(), data))
+
+    async def send_text(self, text):
+        self.messages.append((asyncio.get_running_loop().time(), json.loads(text)))
+
+    async def close(self, code, reason):
+        self.closed = (code, reason)
+
+    async def hang_up(self):
+        self.inbox.put_nowait(None)
+
+    async def speak(self, pcm):
+        for at in range(0, len(pcm), 640):
+            await asyncio.sleep(0.02)
+            self.inbox.put_nowait(pcm[at : at + 640])
+
+
+class TestWebSocketTransport(TransportConformance):
+    @asynccontextmanager
+    async def connect(self, speech):
+        socket = MemorySocket()
+        async with asyncio.TaskGroup() as group:
+            speaking = group.create_task(socket.speak(speech))
+            yield WebSocketTransport(socket), socket
+            speaking.cancel()
+        assert socket.closed[0] in (1000, 1006)
 
 
 class TestWavTransport(TransportConformance):

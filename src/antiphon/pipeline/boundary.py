@@ -66,6 +66,11 @@ class Boundary:
                 self.dropped += 1
                 return
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the queue is below its size."""
+        return self._roomy.is_set()
+
     async def wait_room(self) -> None:
         """Wait until the queue is below its size. Cancelling the wait changes nothing."""
         await self._roomy.wait()

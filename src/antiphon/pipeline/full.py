@@ -24,5 +24,9 @@ class Full(Enum):
 class Roomy(Protocol):
     """Something that can be full."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `wait_room` would not wait."""
+
     async def wait_room(self) -> None:
         """Wait until it has room. Cancelling the wait changes nothing."""

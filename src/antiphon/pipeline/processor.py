@@ -123,6 +123,11 @@ class FrameProcessor(Declared):
         except Exception as error:
             raise StageError(self._name_down if is_down else self._name_up) from error
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the next boundary below has room: `wait_room` would not wait."""
+        return all(boundary.has_room for boundary in self._next_boundaries)
+
     async def wait_room(self) -> None:
         """Wait until the next boundary below has room. A source calls it before it reads on."""
         for boundary in self._next_boundaries:

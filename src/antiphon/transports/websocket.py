@@ -49,6 +49,9 @@ __all__ = ["WebSocketTransport"]
 DEFAULT_RATE = 16_000
 """Hz, both ways, unless the client's first message says otherwise."""
 
+HAIR = 1e-6
+"""Seconds that a timer may fire early: loops round."""
+
 ROOM_TIMEOUT = 10.0
 """Seconds without room in the pipeline, until the client is told that the server is too slow."""
 
@@ -160,6 +163,7 @@ class _SocketInput(AudioInput):
         self._rest = b""
         """Half of a sample, whose other half comes with the next message."""
         self._ended = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def started(self) -> None:
         """Tell the client that it is heard, and start to read."""
@@ -186,21 +190,49 @@ class _SocketInput(AudioInput):
         self.push(frame, direction)
 
     async def _read(self) -> None:
-        transport, line = self._transport, self._line
+        transport = self._transport
         message, transport._first = transport._first, None
+        self._arm()
         try:
             while True:
                 if message is not None:
                     self._take(message)
-                await self._wait_room()
-                try:
-                    async with asyncio.timeout_at(line.deadline):
-                        message = await transport._socket.receive()
-                except TimeoutError:
-                    message = None
-                    self._tick(max(line.deadline, self.now))
+                    self._arm()
+                if not self.has_room:
+                    await self._wait_room()
+                message = await transport._socket.receive()
         except TransportError as error:
             transport.hang_up(error)
+        finally:
+            self._disarm()
+
+    def _arm(self) -> None:
+        """See to it that the line is asked at its deadline.
+
+        A deadline that has moved away costs nothing: its old timer looks for the new one.
+        """
+        deadline = self._line.deadline
+        if self._timer is None or self._timer.when() > deadline:
+            self._disarm()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(deadline, self.guard, self._on_time)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_time(self) -> None:
+        self._timer = None
+        deadline = self._line.deadline
+        try:
+            # A timer may fire a hair early: it is never told a time before its deadline.
+            if self.now >= deadline - HAIR:
+                self._tick(max(self.now, deadline))
+        except TransportError as error:
+            self._transport.hang_up(error)
+        else:
+            self._arm()
 
     async def _wait_room(self) -> None:
         try:

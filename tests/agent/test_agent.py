@@ -6,6 +6,7 @@ import pytest
 
 from antiphon import Pipeline, PipelineParams, Tool
 from antiphon.audio import AudioFormat, read_wav
+from antiphon.context import Usage
 from antiphon.errors import ModelError, OptionError, RemoteError, StageError
 from antiphon.frames import TurnMeasured, UsageReported
 from antiphon.pipeline import PipelineTask
@@ -253,9 +254,13 @@ async def test_measuring_can_be_left_out(make_agent):
 @pytest.mark.parametrize("enabled", [False, True])
 async def test_usage_is_told_if_asked_for(make_agent, enabled):
     params = PipelineParams(enable_usage_metrics=enabled)
-    record = await call(make_agent(), ONE_TURN, params=params)
-    told = [(frame.service, frame.usage.characters) for _, frame in record.frames_of(UsageReported)]
-    assert told == ([("scripted-tts", 20)] if enabled else [])
+    reply = ["Yes, we are open now", Usage(input_tokens=30, output_tokens=5)]
+    record = await call(make_agent(replies=[reply]), ONE_TURN, params=params)
+    told = [(frame.service, frame.usage) for _, frame in record.frames_of(UsageReported)]
+    assert told == enabled * [
+        ("scripted-llm", Usage(input_tokens=30, output_tokens=5)),
+        ("scripted-tts", Usage(characters=20, estimated=True)),
+    ]
 
 
 # ---- what it costs -----------------------------------------------------------------------------

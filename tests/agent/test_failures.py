@@ -120,6 +120,18 @@ async def test_a_voice_that_never_sounds_is_given_up(make_agent, said):
     assert not record.agent_spans
 
 
+async def test_speech_is_not_made_far_ahead_of_what_is_heard(make_agent):
+    # A minute of text, made a hundred times faster than it is heard: what waits is thrown away
+    # when the person interrupts, so only 10 s and the piece under way are made.
+    reply = "This is a sentence of forty characters. " * 15
+    tts = ScriptedTTS(characters_per_second=10, realtime_factor=100)
+    agent = make_agent(WORDS, [reply, "Good day"], tts=tts)
+    await call(agent, [Pause(1.0), Speak(1.0), Pause(6.0), Speak(1.0), Listen()])
+    heard = 8.2 - 2.52
+    made = tts.speeches[0].samples / 16_000
+    assert heard + 10.0 < made < heard + 10.0 + 4.0
+
+
 # ---- the ears ----------------------------------------------------------------------------------
 
 
@@ -189,6 +201,26 @@ async def test_hearing_that_is_gone_for_good_leaves_typing(make_agent, said):
     assert len(record.frames_of(ServiceFailed)) == 1
     assert said(record.messages) == [*AGAIN]
     assert record.outcome == "ended"
+
+
+class Deaf(ScriptedSTT):
+    """Takes nothing."""
+
+    async def transcribe(self, audio):
+        await asyncio.sleep(50.0)
+        async for transcript in super().transcribe(audio):
+            yield transcript
+
+
+async def test_hearing_that_falls_behind_is_told_and_keeps_the_edges_of_the_voice(make_agent, said):
+    # 30 s of sound wait at most. What is spoken at 45 s is heard when it listens at last.
+    stt = Deaf(["hello"], final_after=0.05)
+    agent = make_agent(replies=["Good day"], stt=stt)
+    record = await call(agent, [Pause(45.0), Speak(1.0), Pause(20.0)])
+    ((at, failed),) = record.frames_of(ServiceFailed)
+    assert at == 30.02
+    assert "reads sound too slowly" in failed.problem
+    assert said(record.messages) == [*AGAIN]
 
 
 # ---- the turn detector -------------------------------------------------------------------------

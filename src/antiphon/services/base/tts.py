@@ -166,7 +166,10 @@ class TextToSpeech(FrameProcessor):
 
     async def _speak(self, scope: ReplyScope, speech: _Speech) -> None:
         reply = scope.number
-        async with aclosing(self._tts.synthesize(self._pieces(scope, speech))) as stream:
+        async with (
+            aclosing(self._pieces(scope, speech)) as pieces,
+            aclosing(self._tts.synthesize(pieces)) as stream,
+        ):
             async for chunk in stream:
                 scope.mark("tts_first_audio")
                 self.push(

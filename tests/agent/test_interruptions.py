@@ -246,7 +246,7 @@ async def test_hanging_up_keeps_what_was_heard(make_agent, said):
 
 async def test_hanging_up_before_the_reply_is_heard(make_agent, said):
     agent = make_agent()
-    record = await call(agent, [Pause(1.0), Speak(1.0), Pause(0.4), HangUp()])
+    record = await call(agent, [Pause(1.0), Speak(1.0), Pause(0.44), HangUp()])
     assert record.outcome == "cancelled"
     assert said(record.messages) == [("user", "what are your hours")]
     assert agent.tts.speeches[0].ended == "cancelled"

@@ -23,6 +23,9 @@ from antiphon.transports.line import PACKET
 
 __all__ = ["HangUp", "Listen", "Pause", "ScriptedCaller", "Speak", "Step", "Write"]
 
+_BATCH = 50
+"""Packets whose timers are set at once: cheaper than a wait for each, and few timers at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Speak:
@@ -174,20 +177,27 @@ class ScriptedCaller(Declared):
         size = self.audio_in.n_bytes(PACKET)
         self._unsent += pcm
         while len(self._unsent) >= size:
-            packet = bytes(self._unsent[:size])
-            del self._unsent[:size]
-            await self._send(packet)
+            whole = min(len(self._unsent) // size, _BATCH) * size
+            await self._send([bytes(self._unsent[at : at + size]) for at in range(0, whole, size)])
+            del self._unsent[:whole]
 
     async def _fill(self) -> None:
         """Send what is left of a packet, filled up with silence."""
         if self._unsent:
             await self._sound(bytes(self.audio_in.n_bytes(PACKET) - len(self._unsent)))
 
-    async def _send(self, packet: bytes) -> None:
-        """Send a packet when its last sample was spoken."""
-        self._sent += len(packet)
-        await asyncio.sleep(self._time_of(self._sent) - self._input.now)
-        self._input.take(packet)
+    async def _send(self, packets: Sequence[bytes]) -> None:
+        """Send each packet when its last sample was spoken, and wait until all are sent."""
+        loop, guard, take = asyncio.get_running_loop(), self._input.guard, self._input.take
+        timers = []
+        for packet in packets:
+            self._sent += len(packet)
+            timers.append(loop.call_at(self._time_of(self._sent), guard, take, packet))
+        try:
+            await asyncio.sleep(self._time_of(self._sent) - self._input.now)
+        finally:
+            for timer in timers:
+                timer.cancel()
 
     def _time_of(self, n_bytes: int) -> float:
         return round(self.wire.began + self.audio_in.seconds(n_bytes), 9)
@@ -209,7 +219,7 @@ class ScriptedCaller(Declared):
                     f"the caller gave up: {heard:.2f} s of the agent were heard within "
                     f"{step.patience:g} s, from {began - wire.began:g} s of the call on"
                 )
-            await self._send(silence)
+            await self._send([silence])
 
 
 class _Microphone(AudioInput):

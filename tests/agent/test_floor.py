@@ -116,9 +116,26 @@ async def test_final_words_are_waited_for(make_agent, final_after, taken):
 
 async def test_when_words_take_too_long_those_that_are_there_count(make_agent, said):
     stt = ScriptedSTT(["what are your hours today"], final_after=30.0)
-    record = await call(make_agent(stt=stt), [*ONE_TURN])
-    assert record.times_of(TurnCommitted) == (3.2,)
-    assert said(record.messages)[0] == ("user", "what are your")
+    agent = make_agent(stt=stt, llm=ScriptedLLM(["Nine to six.", "Today as well."]))
+    record = await call(agent, [*ONE_TURN])
+    # The final words come 30 s late; what they say beyond the answered ones is answered too.
+    assert record.times_of(TurnCommitted) == (3.2, 32.3)
+    assert said(record.messages) == [
+        ("user", "what are your"),
+        ("assistant", "Nine to six."),
+        ("user", "hours today"),
+        ("assistant", "Today as well."),
+    ]
+
+
+async def test_the_end_waits_until_what_was_said_is_answered(make_agent, said):
+    agent = make_agent(["what are your hours"], ["Nine to six."])
+    record = await call(agent, [Pause(1.0), Speak(1.0)])
+    assert record.outcome == "ended"
+    assert said(record.messages) == [
+        ("user", "what are your hours"),
+        ("assistant", "Nine to six."),
+    ]
 
 
 async def test_the_detector_is_given_the_turn(make_agent):

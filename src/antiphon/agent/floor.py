@@ -21,6 +21,7 @@ from antiphon.frames import (
     AgentState,
     AgentText,
     Direction,
+    End,
     Frame,
     PlaybackEnded,
     PlaybackStarted,
@@ -109,6 +110,7 @@ class Floor(FrameProcessor):
         self._rounds = 0
         self._scoring: asyncio.Task[None] | None = None
         self._state = AgentState.LISTENING
+        self._end: End | None = None
 
     @property
     def _machine(self) -> TurnMachine:
@@ -140,7 +142,14 @@ class Floor(FrameProcessor):
         self._tell(SayRequested(text))
 
     def process(self, frame: Frame, direction: Direction) -> None:
-        """Hand everything on, and tell the machine what it should know."""
+        """Hand everything on, and tell the machine what it should know.
+
+        `End` waits until the person's last turn has been answered.
+        """
+        if isinstance(frame, End) and direction is Direction.DOWN:
+            self._end = frame
+            self._end_if_free()
+            return
         self.push(frame, direction)
         if isinstance(frame, UserAudio):
             # Fifty times a second: it shall not pass all the questions below.
@@ -177,6 +186,12 @@ class Floor(FrameProcessor):
         if state is not self._state:
             self._state = state
             self.push(StateChanged(state))
+        self._end_if_free()
+
+    def _end_if_free(self) -> None:
+        if self._end is not None and self._machine.phase is Phase.LISTENING:
+            end, self._end = self._end, None
+            self.push(end)
 
     def _obey(self, order: Order) -> None:
         match order:

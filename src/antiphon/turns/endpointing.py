@@ -39,7 +39,9 @@ class TurnOptions(Declared):
         words_timeout: For the final words; then the words that there are count.
         reply_timeout: For the first sound of a reply; then it is cancelled and reported.
         max_user_turn: Of voice without a pause; then what was said is answered.
-        barge_in_voice: Seconds of voice over the agent that stop it; shorter is a click or a cough.
+        barge_in_voice: After the onset of a voice over the agent until it stops, unless the voice
+            has ended by then. An end is noticed `VoiceOptions.stop_silence` late: with the
+            defaults, 0.1 s of voice is a cough and 0.12 s an interruption.
             Source: at 0.2 s, 98 % of real turn starts in telephone calls are found.
         allow_interruptions: Whether the person's voice stops the agent.
 

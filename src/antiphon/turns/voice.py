@@ -80,6 +80,13 @@ class VoiceEdges:
             return self._feed_on(probability, begin)
         return self._feed_off(probability, begin)
 
+    def end(self) -> VoiceStopped | None:
+        """No more windows come: a voice that is on ends here."""
+        if not self.is_on:
+            return None
+        self.is_on, self._run = False, 0
+        return VoiceStopped(self._position)
+
     def _feed_off(self, probability: float, begin: int) -> VoiceStarted | None:
         if probability >= self._options.start_threshold:
             if not self._run:

@@ -73,6 +73,8 @@ class VoiceActivity(FrameProcessor):
         self._windows = Windows(vad.window)
         self._edges = VoiceEdges(vad.window, options or VoiceOptions())
         self._stream: VADStream | None = None
+        self._unanswered = 0
+        self._end: End | None = None
 
     async def setup(self) -> None:
         """Load the detector."""
@@ -85,20 +87,36 @@ class VoiceActivity(FrameProcessor):
             self._stream.close()
 
     def process(self, frame: Frame, direction: Direction) -> None:
-        """Hand everything on, and judge each full window of sound."""
+        """Hand everything on, and judge each full window of sound.
+
+        `End` waits for the last answer; a voice that is on then ends with it.
+        """
+        if isinstance(frame, End) and direction is Direction.DOWN:
+            self._end = frame
+            self._end_if_answered()
+            return
         self.push(frame, direction)
         if isinstance(frame, UserAudio) and direction is Direction.DOWN:
             assert self._stream is not None
             for window in self._windows.feed(frame.pcm):
+                self._unanswered += 1
                 self._stream.feed(window, self._on_probability)
-        elif isinstance(frame, End):
-            self._windows = Windows(self._vad.window)
+
+    def _end_if_answered(self) -> None:
+        if self._end is not None and not self._unanswered:
+            stopped, end = self._edges.end(), self._end
+            self._end = None
+            if stopped is not None:
+                self.push(stopped)
+            self.push(end)
 
     def _on_probability(self, probability: float) -> None:
         # The detector serves other sessions in the same call: an error here is only ours.
         self.guard(self._judge, probability)
 
     def _judge(self, probability: float) -> None:
+        self._unanswered -= 1
         edge = self._edges.feed(probability)
         if edge is not None:
             self.push(edge)
+        self._end_if_answered()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from antiphon.audio import WIDEBAND, AudioFormat, read_wav, write_wav
 from antiphon.cli.main import app
 from antiphon.testing import tone
-from commands import ANTIPHON, environment, running
+from support.commands import ANTIPHON, environment, running
 
 AGENT = """
 from antiphon import Agent, Tool

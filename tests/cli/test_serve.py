@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from antiphon.cli.main import app
-from commands import running
+from support.commands import running
 
 AGENT = """
 from antiphon import Agent

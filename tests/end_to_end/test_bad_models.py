@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.models.store import Store
-from commands import run
+from support.commands import run
 
 QUESTION = str(resources.files("antiphon.cli").joinpath("assets", "question.wav"))
 COMMANDS = {

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from antiphon.audio import WIDEBAND, AudioFormat, read_wav, write_wav
-from commands import run
-from spelling import overlap
+from support.commands import run
+from support.spelling import overlap
 
 SILENCE = bytes(WIDEBAND.n_bytes(0.3))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import urllib.request
 
-from commands import run, running
+from support.commands import run, running
 
 
 def test_the_demo_asks_itself_then_serves_until_ctrl_c(tmp_path):

@@ -12,8 +12,8 @@ import pytest
 import websockets
 
 from antiphon.audio import WIDEBAND
-from commands import running
-from spelling import overlap, words
+from support.commands import running
+from support.spelling import overlap, words
 
 PACKET = 0.02
 LIMIT = 0.4

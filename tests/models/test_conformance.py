@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 import pytest
-from spoken import said, silence
 
 from antiphon.context import LLMContext, Message, ToolDescription
 from antiphon.models.hibari import HibariTTS
@@ -23,6 +22,7 @@ from antiphon.testing.conformance import (
     TurnDetectorConformance,
     VADConformance,
 )
+from support.spoken import said, silence
 
 pytestmark = pytest.mark.real_time
 

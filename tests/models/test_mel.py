@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spoken import floats, noise, said
 
 from antiphon.models.mel import HOP, MELS, WINDOW, energies, features, log_mel
+from support.spoken import floats, noise, said
 
 
 def hertz(mel):

@@ -4,7 +4,12 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from harbor_bikes import (
+
+from antiphon.context import LLMContext, Message, ToolCall, ToolDescription
+from antiphon.errors import OptionError
+from antiphon.models.facts import SMALL_TALK, Fact
+from antiphon.models.retrieval import RetrievalLLM
+from support.harbor_bikes import (
     ADDRESS,
     FACTS,
     FRESH,
@@ -19,11 +24,6 @@ from harbor_bikes import (
     TUNED_OFF_TOPIC,
     TYRE,
 )  # fmt: skip
-
-from antiphon.context import LLMContext, Message, ToolCall, ToolDescription
-from antiphon.errors import OptionError
-from antiphon.models.facts import SMALL_TALK, Fact
-from antiphon.models.retrieval import RetrievalLLM
 
 ASK = "Which order number?"
 TALK = [fact.text for fact in SMALL_TALK]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spoken import noise, said, silence
 
 from antiphon.audio import Windows
 from antiphon.errors import ModelError, OptionError, UsageError
@@ -17,6 +16,7 @@ from antiphon.models.silero import SileroVAD
 from antiphon.models.store import Store
 from antiphon.testing import run
 from antiphon.testing.conformance import VADConformance
+from support.spoken import noise, said, silence
 
 
 class TestConformance(VADConformance):

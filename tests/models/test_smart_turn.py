@@ -6,7 +6,6 @@ import asyncio
 
 import numpy as np
 import pytest
-from spoken import RATE, floats, noise, said, silence
 
 from antiphon.audio import to_pcm
 from antiphon.errors import ModelError
@@ -14,6 +13,7 @@ from antiphon.models.smart_turn import SmartTurn
 from antiphon.models.store import Store
 from antiphon.services.base import TurnSoFar
 from antiphon.testing.conformance import TurnDetectorConformance
+from support.spoken import RATE, floats, noise, said, silence
 
 PAUSE = silence(0.15)
 

@@ -6,7 +6,6 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from spoken import RATE, noise, said, silence
 
 from antiphon.audio import WIDEBAND, AudioFormat
 from antiphon.errors import ModelError, OptionError, UsageError
@@ -14,7 +13,8 @@ from antiphon.frames import Transcript, TurnCommitted, UserAudio, VoiceStarted, 
 from antiphon.models.store import Store
 from antiphon.models.whisper import WhisperSTT
 from antiphon.testing.conformance import STTConformance
-from spelling import overlap, words
+from support.spelling import overlap, words
+from support.spoken import RATE, noise, said, silence
 
 OPEN = "What time do you open on Saturday?"
 TIRE = "How much does it cost to repair a flat tire?"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from spoken import RATE, floats, noise, said, silence
 
 from antiphon.models.store import Store
 from antiphon.models.whisper_engine import (
@@ -16,7 +15,8 @@ from antiphon.models.whisper_engine import (
     without_loop,
     without_repeats,
 )
-from spelling import overlap
+from support.spelling import overlap
+from support.spoken import RATE, floats, noise, said, silence
 
 PROMPT = ("<|startoftranscript|>", "<|notimestamps|>")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from spoken import RATE, noise, silence
 
 from antiphon.models.whisper_segments import InterimClock, Interims, Sound
+from support.spoken import RATE, noise, silence
 
 LOUD, LOW = noise(0.1, 0.1), noise(0.1, 0.001)
 

@@ -10,8 +10,7 @@ from starlette.requests import Request
 from antiphon.errors import ModelError
 from antiphon.pipeline import PipelineParams
 from antiphon.server import ServerOptions, create_app
-
-from .asgi import HOST, Client, Flock, serving, until
+from support.asgi import HOST, Client, Flock, serving, until
 
 TOKEN = "a-token-of-twenty-two"
 

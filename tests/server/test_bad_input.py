@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from antiphon.audio.formats import WIDEBAND
 from antiphon.server import ServerOptions, create_app
-from transports.parrot import tone
-
-from .asgi import Client, Flock, serving, until
+from support.asgi import Client, Flock, serving, until
+from support.parrot import tone
 
 PACKET = tone(WIDEBAND, 0.02, level=1)
 

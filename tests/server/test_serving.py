@@ -20,8 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from antiphon.errors import ModelError, UsageError
 from antiphon.server import LineOptions, ServerOptions, create_app, serve
-
-from .asgi import Flock
+from support.asgi import Flock
 
 pytestmark = pytest.mark.real_time
 
@@ -192,7 +191,7 @@ PROGRAM = """
 import sys
 from antiphon.server import ServerOptions, create_app, run
 sys.path.insert(0, sys.argv[1])
-from server.asgi import Flock
+from support.asgi import Flock
 options = ServerOptions(port=0)
 run(create_app(Flock(), options), options, started=lambda url: print(url, flush=True))
 print("ended in order", flush=True)

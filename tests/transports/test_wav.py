@@ -11,8 +11,7 @@ from antiphon.errors import OptionError, UsageError
 from antiphon.frames import AgentState, Direction, Frame, StateChanged, UserAudio
 from antiphon.pipeline import FrameProcessor, Pipeline, PipelineTask
 from antiphon.transports.wav import WavTransport
-
-from .parrot import Parrot, tone
+from support.parrot import Parrot, tone
 
 MIC = AudioFormat(16_000)
 

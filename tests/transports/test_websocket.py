@@ -16,9 +16,8 @@ from antiphon.pipeline import FrameProcessor, Pipeline, PipelineTask
 from antiphon.transports.base import SpeechOutput
 from antiphon.transports.line import LineOptions
 from antiphon.transports.websocket import WebSocketTransport
-
-from .memory import MemorySocket
-from .parrot import Parrot, tone
+from support.memory import MemorySocket
+from support.parrot import Parrot, tone
 
 MIC = AudioFormat(16_000)
 PACKET = tone(MIC, 0.02, level=1)

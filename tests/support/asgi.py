@@ -11,7 +11,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from antiphon.pipeline import FrameProcessor, PipelineParams, PipelineTask
-from transports.parrot import Parrot
+from support.parrot import Parrot
 
 HOST = "127.0.0.1:8642"
 

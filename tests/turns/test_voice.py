@@ -60,3 +60,12 @@ def test_edges_alternate_and_positions_grow(probabilities):
     places = [edge.at_sample for edge in found]
     assert places == sorted(places)
     assert all(0 <= place < len(probabilities) * WINDOW for place in places)
+
+
+def test_a_voice_that_is_on_ends_with_the_sound():
+    machine = VoiceEdges(WINDOW, VoiceOptions())
+    assert machine.end() is None
+    machine.feed(0.9)
+    machine.feed(0.9)
+    assert machine.end() == VoiceStopped(2 * WINDOW)
+    assert machine.end() is None

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import statistics
+import time
 
 import numpy as np
 
 from antiphon.audio.formats import to_pcm
 from antiphon.audio.resample import change_rate
+from antiphon.turns.endpointing import TurnOptions
 from benchmarks.measure import line
 from benchmarks.server import server
 
@@ -101,6 +103,16 @@ async def converse(port: int) -> list[tuple[float, dict[str, object], str]]:
     return taken
 
 
+def first_clause() -> float:
+    """Seconds that the bare voice takes for a first clause, median of nine."""
+    taken = []
+    for _ in range(10):
+        begun = time.perf_counter()
+        VOICE["voice"]("We are open Monday to Friday from nine to six,")  # type: ignore[operator]
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken[1:])
+
+
 def main() -> None:
     with server(AGENT) as (port, _):
         taken = asyncio.run(converse(port))
@@ -113,3 +125,6 @@ def main() -> None:
             parts.setdefault(f"{part['name']} ({part['owner']})", []).append(part["ms"])
     for name, values in parts.items():
         line(f"  of it {name}, median ms of {len(values)}", f"{statistics.median(values):.0f}")
+    floor = TurnOptions().min_wait + first_clause()
+    line("the shortest wait and the voice's first clause alone, ms", f"{floor * 1e3:.0f}")
+    line("voice to voice / these two alone", f"{statistics.median(times) / floor:.2f}")

@@ -49,6 +49,15 @@ def _wait_ready(port: int, process: subprocess.Popen[bytes]) -> None:
     sys.exit("the server did not become ready")
 
 
+def wait_port(port: int) -> None:
+    """Wait until something listens."""
+    for _ in range(200):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+    sys.exit(f"nothing listens on port {port}")
+
+
 def cpu_of(pid: int) -> float:
     """Seconds of CPU that a process has used."""
     with open(f"/proc/{pid}/stat") as stat:

@@ -6,7 +6,7 @@ import sys
 import time
 
 from benchmarks.measure import line
-from benchmarks.server import cpu_of, server
+from benchmarks.server import cpu_of, server, wait_port
 
 CALLS, SECONDS = 50, 10
 
@@ -82,6 +82,7 @@ def main() -> None:
         port = free.getsockname()[1]
     echo = subprocess.Popen([sys.executable, "-c", ECHO, str(port)])
     try:
+        wait_port(port)
         floor = callers(port, echo.pid, "/")
     finally:
         echo.terminate()

@@ -225,4 +225,5 @@ def test_a_call_may_be_cancelled_at_each_of_its_awaiting_lines():
             assert len(set(entered)) == len(entered)
 
     assert cancel_at_every_step(scenario, within=0.0) > 200
-    assert ended == 1
+    # The last of its lines may be another task's, at which the call itself is over.
+    assert ended in (1, 2)

@@ -66,45 +66,52 @@ def cancel_at_every_step(scenario: Callable[[], Awaitable[Any]], *, within: floa
 
 
 def _run(scenario: Callable[[], Awaitable[Any]], step: int, within: float) -> bool:
-    """Run once; whether the step was reached, so that the run was cancelled."""
+    """Run once; whether the step was reached."""
     steps = 0
     cancelled_at: float | None = None
     main: asyncio.Task[Any] | None = None
+    is_counting = False
+
+    def cancel() -> None:
+        nonlocal cancelled_at
+        assert main is not None
+        # The last line of all may have been another task's: then it is over already.
+        if main.cancel():
+            cancelled_at = main.get_loop().time()
 
     def on_step() -> None:
-        nonlocal steps, cancelled_at
+        nonlocal steps
         steps += 1
-        if steps == step and main is not None:
-            cancelled_at = main.get_loop().time()
+        if steps == step:
             # Not from within the task that is being suspended: it has no line to be cancelled at.
-            main.get_loop().call_soon(main.cancel)
+            asyncio.get_running_loop().call_soon(cancel)
 
     def factory(
         loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
     ) -> asyncio.Task[Any]:
-        counted = _Counted(coroutine, on_step) if main is not None else coroutine
+        counted = _Counted(coroutine, on_step) if is_counting else coroutine
         return asyncio.Task(counted, loop=loop, **options)
 
-    async def body() -> None:
-        nonlocal main
-        main = asyncio.current_task()
+    async def watch() -> None:
+        nonlocal main, is_counting
         loop = asyncio.get_running_loop()
-        try:
-            await _Counted(_of(scenario), on_step)
-        except asyncio.CancelledError:
-            if cancelled_at is None:
-                raise
-            assert main is not None
-            main.uncancel()
+        is_counting = True
+        main = loop.create_task(_of(scenario))
+        await asyncio.wait({main})
+        if main.cancelled():
+            assert cancelled_at is not None, "the scenario cancelled itself"
             late = loop.time() - cancelled_at
             assert late <= within, f"step {step}: it took {late:g} s to end after a cancellation"
-        left = asyncio.all_tasks() - {main}
+        else:
+            main.result()
+            assert cancelled_at is None, f"step {step}: cancelled, but it went on to its end"
+        left = asyncio.all_tasks() - {asyncio.current_task()}
         assert not left, f"step {step}: still alive after a cancellation: {left}"
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.get_loop().set_task_factory(factory)
-        runner.run(body())
-    return cancelled_at is not None
+        runner.run(watch())
+    return steps >= step
 
 
 async def _of(scenario: Callable[[], Awaitable[Any]]) -> None:

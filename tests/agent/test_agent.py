@@ -32,7 +32,7 @@ async def nothing(arguments):
     return ""
 
 
-# ---- what it is made of ------------------------------------------------------------------------
+# ---- what it is made of ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_conversation_knows_the_instructions_and_the_tools(make_agent):
     assert not context.messages
 
 
-# ---- becoming ready ----------------------------------------------------------------------------
+# ---- becoming ready --------------------------------------------------------------------------
 
 
 class Loading(ScriptedTTS):
@@ -131,7 +131,7 @@ async def test_what_takes_too_long_to_become_ready_is_named(make_agent):
         await call(make_agent(tts=Loading(2.0)), ONE_TURN, params=params)
 
 
-# ---- sessions ----------------------------------------------------------------------------------
+# ---- sessions --------------------------------------------------------------------------------
 
 
 async def test_one_agent_serves_many_calls_at_once(make_agent, said):
@@ -192,7 +192,7 @@ async def test_rates_left_open_are_those_of_the_params(make_agent):
     assert record.agent_spans[0][1] - record.agent_spans[0][0] == pytest.approx(2.0, abs=0.01)
 
 
-# ---- what is measured --------------------------------------------------------------------------
+# ---- what is measured ------------------------------------------------------------------------
 
 
 async def test_the_waterfall_names_every_part_and_sums_to_the_wait(make_agent):
@@ -263,7 +263,7 @@ async def test_usage_is_told_if_asked_for(make_agent, enabled):
     ]
 
 
-# ---- what it costs -----------------------------------------------------------------------------
+# ---- what it costs ---------------------------------------------------------------------------
 
 
 async def test_a_quiet_minute_costs_a_turn_of_the_loop_for_each_packet(make_agent):

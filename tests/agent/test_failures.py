@@ -31,7 +31,7 @@ def lost(service, retryable=False):
     return RemoteError(service, "it is gone", retryable=retryable)
 
 
-# ---- the language model ------------------------------------------------------------------------
+# ---- the language model ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [lost("the cloud"), ModelError("tiny", "is damaged")])
@@ -93,7 +93,7 @@ async def test_a_bug_in_a_service_ends_the_session_and_names_it(make_agent):
     assert "user: what are your hours" in "".join(caught.value.__notes__)
 
 
-# ---- the voice ---------------------------------------------------------------------------------
+# ---- the voice -------------------------------------------------------------------------------
 
 
 async def test_a_voice_that_fails_is_told_and_the_session_goes_on(make_agent, said):
@@ -132,7 +132,7 @@ async def test_speech_is_not_made_far_ahead_of_what_is_heard(make_agent):
     assert heard + 10.0 < made < heard + 10.0 + 4.0
 
 
-# ---- the ears ----------------------------------------------------------------------------------
+# ---- the ears --------------------------------------------------------------------------------
 
 
 async def test_hearing_that_fails_starts_again(make_agent, said):
@@ -223,7 +223,7 @@ async def test_hearing_that_falls_behind_is_told_and_keeps_the_edges_of_the_voic
     assert said(record.messages) == [*AGAIN]
 
 
-# ---- the turn detector -------------------------------------------------------------------------
+# ---- the turn detector -----------------------------------------------------------------------
 
 
 async def test_a_detector_that_fails_leaves_it_to_silence(make_agent, said):
@@ -235,7 +235,7 @@ async def test_a_detector_that_fails_leaves_it_to_silence(make_agent, said):
     assert record.times_of(TurnCommitted) == (2.0 + wait, 5.2)
 
 
-# ---- the pipeline ------------------------------------------------------------------------------
+# ---- the pipeline ----------------------------------------------------------------------------
 
 
 async def test_a_line_that_is_lost_ends_the_session(make_agent):

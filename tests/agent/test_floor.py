@@ -32,7 +32,7 @@ from antiphon.turns.endpointing import graded_wait
 ONE_TURN = [Pause(1.0), Speak(1.0), Listen()]
 
 
-# ---- one turn ----------------------------------------------------------------------------------
+# ---- one turn --------------------------------------------------------------------------------
 
 
 async def test_one_turn_from_voice_to_voice(make_agent, said):
@@ -175,7 +175,7 @@ async def test_a_conversation_goes_on(make_agent, said):
     assert len(record.messages) == 4
 
 
-# ---- no turn -----------------------------------------------------------------------------------
+# ---- no turn ---------------------------------------------------------------------------------
 
 
 async def test_silence_is_not_answered(make_agent):
@@ -208,7 +208,7 @@ async def test_after_noise_the_next_turn_is_answered_as_ever(make_agent, said):
     assert said(record.messages)[0] == ("user", "hello")
 
 
-# ---- a turn in several stretches ---------------------------------------------------------------
+# ---- a turn in several stretches -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rejoin", [False, True])
@@ -316,7 +316,7 @@ async def test_a_voice_without_a_pause_is_answered_at_last(make_agent, said):
     ]
 
 
-# ---- typed text --------------------------------------------------------------------------------
+# ---- typed text ------------------------------------------------------------------------------
 
 
 async def test_typed_text_is_a_turn(make_agent, said):
@@ -384,7 +384,7 @@ async def test_typed_text_waits_where_nothing_may_interrupt(make_agent, said):
     ]
 
 
-# ---- the agent speaks first --------------------------------------------------------------------
+# ---- the agent speaks first ------------------------------------------------------------------
 
 
 async def test_a_greeting_is_said_first(make_agent, said):

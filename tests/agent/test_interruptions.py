@@ -233,7 +233,7 @@ async def test_words_that_come_before_the_interruption_are_part_of_it(make_agent
     assert record.times_of(TurnCommitted)[1] == 4.32
 
 
-# ---- the line ----------------------------------------------------------------------------------
+# ---- the line --------------------------------------------------------------------------------
 
 
 async def test_hanging_up_keeps_what_was_heard(make_agent, said):

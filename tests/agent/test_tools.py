@@ -61,7 +61,7 @@ def kinds(messages):
     ]
 
 
-# ---- a function by itself ----------------------------------------------------------------------
+# ---- a function by itself --------------------------------------------------------------------
 
 
 async def test_a_function_is_run_with_its_arguments():
@@ -114,7 +114,7 @@ def test_a_misspelt_option_is_named():
         Tool(name="x", descripton="y", run=OrderStatus().run)
 
 
-# ---- in a call ---------------------------------------------------------------------------------
+# ---- in a call -------------------------------------------------------------------------------
 
 
 async def test_a_function_is_called_and_its_result_is_told(caller_asks):
@@ -221,7 +221,7 @@ async def test_a_model_that_calls_for_ever_is_stopped(caller_asks):
     assert record.outcome == "ended"
 
 
-# ---- and the person goes on --------------------------------------------------------------------
+# ---- and the person goes on ------------------------------------------------------------------
 
 
 WORDS = ["where is my order", "never mind"]

@@ -183,7 +183,7 @@ def test_a_reader_who_leaves_ends_nothing(folder):
     assert (folder / "a.wav").stat().st_size > 44
 
 
-# ---- what can be wrong --------------------------------------------------------------------------
+# ---- what can be wrong -----------------------------------------------------------------------
 
 
 def complaint(*arguments: str) -> str:

@@ -117,7 +117,7 @@ def test_forgetting_leaves_everything_else_alone(folder):
     assert "antiphon_agent_my_agent" not in sys.modules
 
 
-# ---- what can be wrong --------------------------------------------------------------------------
+# ---- what can be wrong -----------------------------------------------------------------------
 
 
 def test_no_agent(folder):

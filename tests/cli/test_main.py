@@ -78,7 +78,7 @@ def test_as_a_module_and_without_anything_heavy():
     assert not heavy & set(modules)
 
 
-# ---- how commands end ---------------------------------------------------------------------------
+# ---- how commands end ------------------------------------------------------------------------
 
 
 def test_an_error_with_a_remedy_is_a_paragraph_and_exit_code_1(capsys):

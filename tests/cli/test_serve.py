@@ -96,7 +96,7 @@ def test_serve_answers_those_with_the_token_and_ends_with_ctrl_c(folder):
         assert "Old words." not in serve.printed
 
 
-# ---- what can be wrong --------------------------------------------------------------------------
+# ---- what can be wrong -----------------------------------------------------------------------
 
 
 def complaint(*arguments: str) -> str:

@@ -67,7 +67,7 @@ def call(number, id="call_1"):
     return [ToolCall(id, "order_status", {"number": number})]
 
 
-# ---- the right fact ---------------------------------------------------------------------------
+# ---- the right fact --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("asked", [TUNED, FRESH], ids=["tuned", "fresh"])
@@ -119,7 +119,7 @@ async def test_several_questions_at_once(llm):
     assert is_about(TUNE_UP, await answer(llm, "Tune-up? How much is a tune-up?"))
 
 
-# ---- with what was said before ------------------------------------------------------------------
+# ---- with what was said before ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def test_off_topic_does_not_lean(llm, before, text):
     assert str(await answer(llm, before, "An answer.", text)).startswith("Sorry, I cannot help")
 
 
-# ---- small talk -------------------------------------------------------------------------------
+# ---- small talk ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ async def test_small_talk_may_be_replaced(llm):
     assert await answer(llm) == TALK[0], "nobody has said anything yet"
 
 
-# ---- tools ------------------------------------------------------------------------------------
+# ---- tools -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ async def test_a_tool_without_arguments(llm):
     ]
 
 
-# ---- the service ------------------------------------------------------------------------------
+# ---- the service -----------------------------------------------------------------------------
 
 
 async def test_it_streams_word_by_word(llm):

@@ -1,7 +1,7 @@
 """What becomes of sound, edges and readings that come in any order.
 
-The sound says what time it is: each tenth of a second holds its own number, from 1 on. The reader, a stand-in for
-Whisper, tells the numbers that it was given; when it has done so is up to the test.
+The sound says what time it is: each tenth of a second holds its own number, from 1 on. The reader,
+a stand-in for Whisper, tells the numbers that it was given; when it has done so is up to the test.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def words(*texts):
     return [TypedText(text) for text in texts]
 
 
-# ---- order and linking ------------------------------------------------------------------------
+# ---- order and linking -----------------------------------------------------------------------
 
 
 async def test_frames_pass_inline_and_boundary_stages_in_order():
@@ -160,7 +160,7 @@ async def test_a_task_runs_once():
         await task.run()
 
 
-# ---- options ------------------------------------------------------------------------------------
+# ---- options ---------------------------------------------------------------------------------
 
 
 def test_an_unknown_option_names_the_nearest():
@@ -185,7 +185,7 @@ def test_all_options_of_the_guide_are_taken():
     assert params.audio_out_sample_rate == 24000
 
 
-# ---- formats ------------------------------------------------------------------------------------
+# ---- formats ---------------------------------------------------------------------------------
 
 
 class Microphone(FrameProcessor):
@@ -240,7 +240,7 @@ def test_branches_must_agree_on_what_they_give():
         Pipeline([ParallelPipeline([Microphone()], [Studio()])])
 
 
-# ---- observers ------------------------------------------------------------------------------------
+# ---- observers -------------------------------------------------------------------------------
 
 
 async def test_an_observer_is_told_of_what_it_asked_for():
@@ -265,7 +265,7 @@ async def test_where_nobody_watches_a_link_is_the_plain_call():
     assert first._take_down == second.process
 
 
-# ---- full queues ------------------------------------------------------------------------------------
+# ---- full queues -----------------------------------------------------------------------------
 
 
 class Slow(FrameProcessor):
@@ -319,7 +319,7 @@ async def test_full_drop_oldest_drops_only_what_may_be_dropped_and_counts_it():
     assert task.statistics().dropped["Live"] == 6 - len(kept)
 
 
-# ---- replies ------------------------------------------------------------------------------------------
+# ---- replies ---------------------------------------------------------------------------------
 
 
 async def test_a_frame_of_a_closed_reply_is_dropped_and_its_work_cancelled():

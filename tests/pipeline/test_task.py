@@ -68,7 +68,7 @@ class Raises(FrameProcessor):
             raise ValueError("cleanup")
 
 
-# ---- errors ---------------------------------------------------------------------------------------
+# ---- errors ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("above", [[], [Pass()], [Boundary()]], ids=["first", "inline", "boundary"])
@@ -184,7 +184,7 @@ async def test_a_task_outside_of_a_running_pipeline_is_refused():
         Pass().start_task(asyncio.sleep, 1)
 
 
-# ---- replies ----------------------------------------------------------------------------------------
+# ---- replies ---------------------------------------------------------------------------------
 
 
 class Replying(FrameProcessor):
@@ -279,7 +279,7 @@ async def test_an_end_that_gets_stuck_is_bounded():
     assert (now(), task.outcome) == (3.0, "drain timeout")
 
 
-# ---- cancellation -------------------------------------------------------------------------------------
+# ---- cancellation ----------------------------------------------------------------------------
 
 
 async def test_cancel_ends_now():
@@ -379,7 +379,7 @@ async def test_cancel_at_any_moment_leaves_no_task():
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-# ---- runner ---------------------------------------------------------------------------------------------
+# ---- runner ----------------------------------------------------------------------------------
 
 
 async def test_a_runner_runs_several_and_an_error_in_one_ends_all():
@@ -392,7 +392,7 @@ async def test_a_runner_runs_several_and_an_error_in_one_ends_all():
     assert good.outcome == "cancelled"
 
 
-# ---- any order of frames, boundaries, interruptions and cancellations ------------------------------------
+# ---- any order of frames, boundaries, interruptions and cancellations ------------------------
 
 kinds = st.sampled_from(["inline", "boundary", "slow", "tiny", "parallel"])
 steps = st.lists(

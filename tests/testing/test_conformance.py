@@ -37,7 +37,7 @@ from antiphon.transports.base import AudioInput, SpeechOutput
 from antiphon.transports.wav import WavTransport
 from antiphon.transports.websocket import WebSocketTransport
 
-# ---- the fakes pass ------------------------------------------------------------------------
+# ---- the fakes pass --------------------------------------------------------------------------
 
 
 class TestScriptedVAD(VADConformance):
@@ -214,7 +214,7 @@ class Tee:
             await wire.send_event(event)
 
 
-# ---- what is wrong is found ----------------------------------------------------------------
+# ---- what is wrong is found ------------------------------------------------------------------
 # Each service below breaks one sentence of its contract, and the suite must say so.
 
 

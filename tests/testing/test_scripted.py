@@ -52,7 +52,7 @@ async def collect(stream):
         return [(now(), output) async for output in outputs]
 
 
-# ---- the script --------------------------------------------------------------------------------
+# ---- the script ------------------------------------------------------------------------------
 
 
 def test_a_script_ends_with_an_error_that_says_who_asked_too_often():
@@ -94,7 +94,7 @@ def test_what_cannot_work_is_refused(make, problem):
         make()
 
 
-# ---- sound -------------------------------------------------------------------------------------
+# ---- sound -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 24_000, 44_100, 48_000])
@@ -108,7 +108,7 @@ def test_a_tone_has_its_length_its_level_and_its_pitch(rate):
     assert np.sum(np.delete(spectrum, 200) ** 2) < 1e-6 * spectrum[200] ** 2
 
 
-# ---- voice detector ----------------------------------------------------------------------------
+# ---- voice detector --------------------------------------------------------------------------
 
 
 async def test_the_vad_hears_what_is_not_silent():
@@ -132,7 +132,7 @@ async def test_the_vad_takes_its_time():
     assert answers == [0.03, 0.04]
 
 
-# ---- speech to text ----------------------------------------------------------------------------
+# ---- speech to text --------------------------------------------------------------------------
 
 
 def packet(position):
@@ -241,7 +241,7 @@ async def test_a_stretch_that_nobody_foresaw_is_an_error():
         await collect(ScriptedSTT(["one"]).transcribe(voices(0.5, 0.5)))
 
 
-# ---- language model ----------------------------------------------------------------------------
+# ---- language model --------------------------------------------------------------------------
 
 ASKED = LLMContext("Be kind.", messages=[Message("user", "hello")])
 
@@ -288,7 +288,7 @@ async def test_a_function_may_answer():
     assert "".join(text for _, text in await collect(llm.generate(ASKED))) == "You said hello."
 
 
-# ---- text to speech ----------------------------------------------------------------------------
+# ---- text to speech --------------------------------------------------------------------------
 
 
 async def pieces(*texts, pause=0.0):
@@ -341,7 +341,7 @@ async def test_a_speech_may_fail_and_the_next_not():
     assert tts.speeches[1].samples == 0
 
 
-# ---- turn detector -----------------------------------------------------------------------------
+# ---- turn detector ---------------------------------------------------------------------------
 
 
 async def test_probabilities_come_in_order_after_their_delay():
@@ -358,7 +358,7 @@ async def test_probabilities_come_in_order_after_their_delay():
         await detector.score(turn)
 
 
-# ---- the wire ----------------------------------------------------------------------------------
+# ---- the wire --------------------------------------------------------------------------------
 
 
 async def test_the_ear_plays_packets_one_after_the_other_but_not_before_they_came():
@@ -407,7 +407,7 @@ async def test_sending_may_take_time_and_the_line_may_be_lost():
     assert wire.messages == [(0.1, b""), (0.2, {"type": "state"})]
 
 
-# ---- the caller --------------------------------------------------------------------------------
+# ---- the caller ------------------------------------------------------------------------------
 
 
 class Noting(FrameProcessor):
@@ -477,7 +477,7 @@ async def test_a_caller_without_a_script_is_led_by_hand():
     assert task.outcome == "cancelled"
 
 
-# ---- the call ----------------------------------------------------------------------------------
+# ---- the call --------------------------------------------------------------------------------
 
 
 def agent(**options):

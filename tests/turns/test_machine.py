@@ -1,4 +1,5 @@
-"""The table, row by row where a row means something, and the invariants over any order of events."""
+"""The table, row by row where a row means something, and the invariants over any order of
+events."""
 
 import inspect
 import re
@@ -64,7 +65,7 @@ def speaking(**options):
     return made
 
 
-# ---- the table ------------------------------------------------------------------------------
+# ---- the table -------------------------------------------------------------------------------
 
 
 def test_every_pair_is_thought_of():
@@ -79,7 +80,7 @@ def test_every_action_says_what_it_means():
     assert all(inspect.getdoc(action) for action in actions)
 
 
-# ---- end of turn ----------------------------------------------------------------------------
+# ---- end of turn -----------------------------------------------------------------------------
 
 
 def test_a_pause_is_asked_about_once():
@@ -173,7 +174,7 @@ def test_late_words_open_a_turn():
     assert made.tick(5.2)[0] == CommitTurn(1, "hello")
 
 
-# ---- before the reply is heard ----------------------------------------------------------------
+# ---- before the reply is heard ---------------------------------------------------------------
 
 
 def test_going_on_before_anything_was_heard_drops_the_reply_and_joins_the_words():
@@ -225,7 +226,7 @@ def test_a_failed_reply_gives_the_floor_back():
     assert made.phase is Phase.LISTENING
 
 
-# ---- while the agent speaks -------------------------------------------------------------------
+# ---- while the agent speaks ------------------------------------------------------------------
 
 
 def test_enough_voice_stops_the_agent():
@@ -276,7 +277,7 @@ def test_an_old_reply_changes_nothing():
     assert made.state == before
 
 
-# ---- typed text and given texts ----------------------------------------------------------------
+# ---- typed text and given texts --------------------------------------------------------------
 
 
 def test_typed_text_is_answered_at_once():
@@ -309,7 +310,7 @@ def test_a_person_who_speaks_first_is_not_greeted_over():
     assert made.phase is Phase.HEARING
 
 
-# ---- any order of events ------------------------------------------------------------------------
+# ---- any order of events ---------------------------------------------------------------------
 
 
 class Floor(RuleBasedStateMachine):

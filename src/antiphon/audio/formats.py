@@ -74,7 +74,8 @@ class AudioFormat(Declared):
         whole, cut = divmod(n_bytes, self.bytes_per_frame)
         if cut or n_bytes < 0:
             raise UsageError(
-                f"{n_bytes} bytes are no whole number of {self.bytes_per_frame}-byte frames ({self})"
+                f"{n_bytes} bytes are no whole number of {self.bytes_per_frame}-byte frames "
+                f"({self})"
             )
         return whole
 

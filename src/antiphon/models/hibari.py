@@ -108,7 +108,7 @@ class _Spoken:
 
 
 class _Voice:
-    """The loaded voice. Any number of threads may use it at once: after the load nothing changes."""
+    """The loaded voice. Any number of threads may use it at once: nothing changes any more."""
 
     def __init__(self) -> None:
         from hibari import Hibari

@@ -1,7 +1,7 @@
 """Which model files exist, under which licence, and where each comes from.
 
-Holds the types of the data in `manifest.toml` and reads it. Must not hold a folder, a download or the
-host of any index: wheels come from whatever index the machine's pip is set up with.
+Holds the types of the data in `manifest.toml` and reads it. Must not hold a folder, a download or
+the host of any index: wheels come from whatever index the machine's pip is set up with.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Whisper's log-mel spectrogram: what Whisper and Smart Turn hear.
 
-Holds the spectrogram in numpy, in single precision, frame by frame, so that a growing stretch of sound
-costs only its new frames. Must not hold a model. Imports numpy: it is imported by its users only.
+Holds the spectrogram in numpy, in single precision, frame by frame, so that a growing stretch of
+sound costs only its new frames. Must not hold a model. Imports numpy: it is imported by its users
+only.
 
-It calls no BLAS: a matrix product of this size makes numpy's BLAS wake a thread on every core, and on a
-busy machine the wait for them cost 15 to 40 ms (measured; here the whole takes 0.2 ms per second).
+It calls no BLAS: a matrix product of this size makes numpy's BLAS wake a thread on every core, and
+on a busy machine the wait for them cost 15 to 40 ms (measured; here the whole takes 0.2 ms per
+second).
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ HOP = 160
 """Samples from one frame to the next: 10 ms at 16 kHz."""
 
 _FLOOR = np.float32(1e-10)
-"""Energy that counts as silence, whose logarithm would be infinite. Source: Whisper's `audio.py`."""
+"""Energy that counts as silence, whose logarithm would be infinite. Source: Whisper's
+`audio.py`."""
 _DECADES = 8.0
 """Range of the features below the loudest point. Source: Whisper's `audio.py`."""
 _BINS = WINDOW // 2 + 1
@@ -71,8 +74,8 @@ def features(logarithms: NDArray[np.float32], frames: int) -> NDArray[np.float32
         frames: Frames that are wanted.
 
     Returns:
-        float32 in [-1.5, 2.5], shape (MELS, frames): at most 8 decades below the loudest point, plus
-        4, divided by 4. Source: Whisper's `audio.py`.
+        float32 in [-1.5, 2.5], shape (MELS, frames): at most 8 decades below the loudest point,
+        plus 4, divided by 4. Source: Whisper's `audio.py`.
     """
     lowest = logarithms.max() - np.float32(_DECADES)
     count = logarithms.shape[1]
@@ -109,12 +112,13 @@ def _filters() -> tuple[
     """Make the Hann window and the triangular filters.
 
     Each frequency lies between the middles of two neighbouring filters: it counts in one that falls
-    and in one that rises. So the sums over all bins between two middles, weighted once by `rising` and
-    once by `falling`, hold every filter.
+    and in one that rises. So the sums over all bins between two middles, weighted once by `rising`
+    and once by `falling`, hold every filter.
 
     Returns:
-        The window; per bin the weight in the rising and the falling filter, each of shape (bins, 1);
-        the first bin between each two middles, where there is one; and the number of the lower middle.
+        The window; per bin the weight in the rising and the falling filter, each of shape (bins,
+        1); the first bin between each two middles, where there is one; and the number of the lower
+        middle.
     """
     middles = _middles()
     width = 2.0 / (middles[2:] - middles[:-2])
@@ -133,8 +137,8 @@ def _filters() -> tuple[
 def _middles() -> NDArray[np.float64]:
     """Frequencies in hertz at which the filters begin, peak and end, evenly spaced in mel.
 
-    Source: Slaney, Auditory Toolbox (1998): 200/3 Hz per mel up to 1000 Hz, then 27 mel for each factor
-    of 6.4; each filter's area is the same.
+    Source: Slaney, Auditory Toolbox (1998): 200/3 Hz per mel up to 1000 Hz, then 27 mel for each
+    factor of 6.4; each filter's area is the same.
     """
     top = 15.0 + np.log(SAMPLE_RATE / 2 / 1000.0) * 27.0 / np.log(6.4)
     mels = np.linspace(0.0, top, MELS + 2)

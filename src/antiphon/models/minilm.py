@@ -2,7 +2,8 @@
 
 Holds the six layers and the reader of their weights. The weights are mapped from the file, never
 copied: pages are shared between processes and the system may drop them. Must not hold what is done
-with the numbers (`retrieval`). Import it where it is used: it needs numpy, and `tokenizers` to load.
+with the numbers (`retrieval`). Import it where it is used: it needs numpy, and `tokenizers` to
+load.
 """
 
 from __future__ import annotations

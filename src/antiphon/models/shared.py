@@ -62,8 +62,8 @@ class Shared(Generic[Loaded]):
     async def get(self) -> Loaded:
         """Give it, after loading it in a thread if need be.
 
-        When cancelled, the wait ends at once; others who wait are not disturbed, and a load that has
-        begun is finished and kept.
+        When cancelled, the wait ends at once; others who wait are not disturbed, and a load that
+        has begun is finished and kept.
 
         Raises:
             ModelError: It cannot be loaded; the text says what to do.

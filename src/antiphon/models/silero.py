@@ -3,8 +3,8 @@
 Holds the service, a call's stream, and the batch that joins the streams of one event loop. When a
 probability makes an edge is decided in `antiphon.turns.voice`.
 
-The model is run on the loop, not in a thread: 64 windows take 2 ms, less than two changes of threads
-on a busy machine.
+The model is run on the loop, not in a thread: 64 windows take 2 ms, less than two changes of
+threads on a busy machine.
 """
 
 from __future__ import annotations

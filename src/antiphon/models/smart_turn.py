@@ -31,7 +31,8 @@ class SmartTurn(TurnDetector):
     """Judges whether a turn is complete with Smart Turn v3.2, from its sound alone.
 
     Ask it once for each pause, 100 to 200 ms into it: with more silence it takes cut sentences for
-    complete ones. Source: measured: 26 % of them after 0 s of silence, 41 % after 0.2, 75 % after 0.8.
+    complete ones. Source: measured: 26 % of them after 0 s of silence, 41 % after 0.2, 75 % after
+    0.8.
 
     Args:
         store: Where the model lies; the user's own store unless given.

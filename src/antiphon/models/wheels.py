@@ -1,7 +1,7 @@
 """Wheels as containers of files: fetched by the machine's own pip, read as zip files.
 
-Holds how pip is asked, what its refusals mean, and how files are read out of wheels. Must not install
-or import a wheel, nor know the host of an index: pip's settings on this machine decide.
+Holds how pip is asked, what its refusals mean, and how files are read out of wheels. Must not
+install or import a wheel, nor know the host of an index: pip's settings on this machine decide.
 """
 
 from __future__ import annotations

@@ -29,27 +29,29 @@ __all__ = ["WhisperSTT"]
 
 # Source: Whisper's `tokenizer.py`, in the order of its vocabulary.
 _LANGUAGES = (
-    "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur "
-    "hr bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si "
-    "km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln "
-    "ha ba jw su"
+    "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta "
+    "no th ur hr bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk "
+    "sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb "
+    "my bo tl mg as tt haw ln ha ba jw su"
 )
 
 
 class WhisperSTT(STT):
     """Turns speech into words with Whisper, on this machine.
 
-    Whisper does not stream: final words are read when the voice stops, interim ones by reading again
-    what was said so far. An interim that heard all of the voice is taken for the final: three of four
-    finals are there at once, the others after 70 ms (``"base"``: 130 ms).
+    Whisper does not stream: final words are read when the voice stops, interim ones by reading
+    again what was said so far. An interim that heard all of the voice is taken for the final: three
+    of four finals are there at once, the others after 70 ms (``"base"``: 130 ms).
 
     Args:
         model: ``"tiny.en"``: English. ``"base"``: many languages, a third of the wrong words, twice
             the work. Source: measured on 50 spoken orders, like the times above.
         interim: Also give words while the person speaks.
-        interim_period: Seconds of speech between two interims, 0.2 to 5. In a pause one comes at once.
-        interim_cpu: Share of one core that interims may use in a session while there is voice; 0 to 1.
-            They come later where it would be exceeded. All sessions together use at most one core.
+        interim_period: Seconds of speech between two interims, 0.2 to 5. In a pause one comes at
+        once.
+        interim_cpu: Share of one core that interims may use in a session while there is voice; 0 to
+            1. They come later where it would be exceeded. All sessions together use at most one
+            core.
         language: What is spoken, as Whisper names it; ``"tiny.en"`` knows ``"en"`` only.
         threads: Threads that read one stretch of speech, 1 to 8. More than 1 makes it slower on a
             machine with two cores. Source: measured: 65 ms with 1, 82 ms with 2.
@@ -97,8 +99,8 @@ class WhisperSTT(STT):
         """Transcribe one session; see `STT.transcribe`.
 
         Segments are counted from 1. After a pause of less than 1.5 s, and before `TurnCommitted`, a
-        segment goes on unless it is 12 s long. One of 25 s is ended at its quietest point. A voice in
-        which no words are found has a final with the text "".
+        segment goes on unless it is 12 s long. One of 25 s is ended at its quietest point. A voice
+        in which no words are found has a final with the text "".
 
         When closed or cancelled, it ends at once; what a thread still reads is dropped.
 
@@ -113,10 +115,10 @@ class WhisperSTT(STT):
 
         session = WhisperSession(engine, self._prompt, Interims(self._period, self._cpu))
         # Two things wake this generator: new sound and a finished reading. `anext(audio)` cannot be
-        # given up half-way without ending `audio`, so a task of its own reads it. A task group across
-        # a `yield` is sound here since that task never fails, which would cancel whoever happens to
-        # run this generator; since no exception but a cancellation leaves the block; and since its
-        # end is bounded by one cancellation of `audio`.
+        # given up half-way without ending `audio`, so a task of its own reads it. A task group
+        # across a `yield` is sound here since that task never fails, which would cancel whoever
+        # happens to run this generator; since no exception but a cancellation leaves the block; and
+        # since its end is bounded by one cancellation of `audio`.
         async with asyncio.TaskGroup() as tasks:
             reader = tasks.create_task(_feed(session, audio), name=f"{self.name} hears")
             try:

@@ -1,7 +1,8 @@
 """Whisper in CTranslate2: a stretch of sound in, words out. Blocks; it runs in threads.
 
-Holds the short encoder window, the guards against invented words and the decoding of tokens. Must not
-know of segments or time (`whisper_session`). Imports numpy: it is imported when the model is loaded.
+Holds the short encoder window, the guards against invented words and the decoding of tokens. Must
+not know of segments or time (`whisper_session`). Imports numpy: it is imported when the model is
+loaded.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _RATE = mel.SAMPLE_RATE
 _LEAST_FRAMES = 800
 """Frames that the encoder gets at least: 8 s.
 
-Source: measured on 50 spoken orders, against `base` with the 30 s that Whisper was trained on: 6 % other
-words for 72 ms of CPU; with 30 s 5 % for 328 ms; with 5 s 11 %, with 1 s of silence added 12 %, both for
-65 ms.
+Source: measured on 50 spoken orders, against `base` with the 30 s that Whisper was trained on: 6 %
+other words for 72 ms of CPU; with 30 s 5 % for 328 ms; with 5 s 11 %, with 1 s of silence added 12
+%, both for 65 ms.
 """
 _MOST_FRAMES = 3000
 """Frames that the encoder takes at most: 30 s. Source: arXiv 2212.04356, section 2.2."""
@@ -39,8 +40,8 @@ _TOKENS_PER_SECOND = 7
 _TOKENS_MORE = 8
 """Tokens that a transcript may have, after which Whisper is taken for looping.
 
-Source: measured: quick speech has up to 5 tokens a second; at half of this cap 8 of 50 orders reach it,
-and 2 lose their last words.
+Source: measured: quick speech has up to 5 tokens a second; at half of this cap 8 of 50 orders reach
+it, and 2 lose their last words.
 """
 _SHORTEST_LOOP = 6
 """Tokens that must have come before in the same order, to be a loop."""
@@ -52,13 +53,14 @@ Source: Whisper's own `logprob_threshold`; measured: noise has -1.5 to -4.
 """
 _SHORT = 3
 _SHORT_LEAST = -2.2
-"""Answers of up to 3 tokens may be less likely, down to this sum: Whisper doubts how to write "2", "2." or
-"Two". Source: measured: accepts 43 of 61 rightly read single digits instead of 22, and 1 of 40 sneezes."""
+"""Answers of up to 3 tokens may be less likely, down to this sum: Whisper doubts how to write "2",
+"2." or "Two". Source: measured: accepts 43 of 61 rightly read single digits instead of 22, and 1 of
+40 sneezes."""
 _NO_SPEECH = 0.6
 """Probability of no speech above which the answer must not be unlikely. Source: Whisper's own."""
 _SURELY_NO_SPEECH = 0.85
-"""Likewise, above which no answer counts. Source: measured: silence and steady noise have 0.87 to 0.99,
-spoken orders up to 0.69, single digits up to 0.79."""
+"""Likewise, above which no answer counts. Source: measured: silence and steady noise have 0.87 to
+0.99, spoken orders up to 0.69, single digits up to 0.79."""
 
 _AT_ONCE = 2
 """Decodes that run at once: a final one, and beside it one interim."""
@@ -132,12 +134,14 @@ class WhisperEngine:
     ) -> Reading | None:
         """Read like `read`, unless another interim is being read.
 
-        All interims of the process share one of the model's two places: the other is for final words.
+        All interims of the process share one of the model's two places: the other is for final
+        words.
 
         Returns:
             What was read; None if another interim is being read.
         """
-        # Taken in the thread that gives it back: a job that is cancelled before it runs holds nothing.
+        # Taken in the thread that gives it back: a job that is cancelled before it runs holds
+        # nothing.
         if not self._interim.acquire(blocking=False):
             return None
         try:
@@ -149,7 +153,8 @@ class WhisperEngine:
         """Read a stretch of sound, 28 s at most.
 
         Args:
-            known: `Reading.energies` of an earlier reading of the same stretch; of no frame at first.
+            known: `Reading.energies` of an earlier reading of the same stretch; of no frame at
+            first.
             pcm: Mono s16le at 16 kHz, from `first_sample` of the known frames to the end.
             prompt: Special tokens that tell Whisper what to do.
         """
@@ -256,8 +261,8 @@ def _text(tokens: Iterable[str]) -> str:
 def _bytes_by_letter() -> dict[str, int]:
     """Make the alphabet of byte-level tokens.
 
-    Bytes that print stand for themselves, the others for letters from U+0100 on, in order. Source: GPT-2,
-    `encoder.py`.
+    Bytes that print stand for themselves, the others for letters from U+0100 on, in order. Source:
+    GPT-2, `encoder.py`.
     """
     printing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printing]

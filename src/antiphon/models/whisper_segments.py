@@ -23,10 +23,11 @@ __all__ = ["RATE", "Final", "InterimClock", "Interims", "Job", "Segment", "Sound
 RATE = 16_000
 
 _LONGEST_PAUSE = round(1.5 * RATE)
-"""Samples of a pause after which a segment does not go on: to read its silence again would be waste."""
+"""Samples of a pause after which a segment does not go on: to read its silence again would be
+waste."""
 _LONGEST_JOINED = 12 * RATE
-"""Samples of a segment that still goes on after a pause: a longer one costs more to read again than the
-next words gain by what stands before them."""
+"""Samples of a segment that still goes on after a pause: a longer one costs more to read again than
+the next words gain by what stands before them."""
 _CUT_BLOCK = round(0.1 * RATE)
 """Samples whose loudness decides where a long segment is cut: a gap between two words."""
 _QUIET = 0.1
@@ -34,8 +35,8 @@ _QUIET = 0.1
 _QUIET_FOR = round(0.1 * RATE)
 """Samples of quiet that make a pause: less is a part of many words."""
 _TAIL = round(0.12 * RATE)
-"""Samples that the voice detector may count as voice after the last sound of it, at most. Source: measured
-on spoken orders and on the embedded voice: 0.03 to 0.1 s."""
+"""Samples that the voice detector may count as voice after the last sound of it, at most. Source:
+measured on spoken orders and on the embedded voice: 0.03 to 0.1 s."""
 _RETRY = round(0.1 * RATE)
 """Samples until an interim is tried again for which there was no place."""
 
@@ -93,7 +94,7 @@ class InterimClock:
         return sound.end >= self._next and self._spent + self._cost <= self._cpu * elapsed
 
     def voice_end(self, stop: int) -> int:
-        """Say where the voice fell silent of which the voice detector says that it stopped at `stop`."""
+        """Say where the voice fell silent that stopped at `stop` for the voice detector."""
         if self.is_off:
             return stop
         return max(stop - _TAIL, min(stop, self._loud_to))

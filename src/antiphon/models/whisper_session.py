@@ -1,8 +1,8 @@
 """What one session's Whisper listens to, and when it says what it heard.
 
-Holds where segments begin and end, what is read of them and which words count. Decides and never waits,
-but for `next`. Must not decode (`whisper_engine`). Imports numpy: it is imported when the model is
-loaded.
+Holds where segments begin and end, what is read of them and which words count. Decides and never
+waits, but for `next`. Must not decode (`whisper_engine`). Imports numpy: it is imported when the
+model is loaded.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from antiphon.services.base.stt import STTInput
 __all__ = ["WhisperSession"]
 
 _BEFORE = round(0.3 * RATE)
-"""Samples before the voice that belong to it. Source: measured on 50 spoken orders: 6.6 % wrong words;
-7.5 % with 0.1 s, 10.3 % with none."""
+"""Samples before the voice that belong to it. Source: measured on 50 spoken orders: 6.6 % wrong
+words; 7.5 % with 0.1 s, 10.3 % with none."""
 _AFTER = round(0.1 * RATE)
-"""Samples after the voice that belong to it. Source: likewise 6.6 %; 6.8 % with none, 9.0 % with 0.2 s."""
+"""Samples after the voice that belong to it. Source: likewise 6.6 %; 6.8 % with none, 9.0 % with
+0.2 s."""
 _KEPT = round(1.4 * RATE)
-"""Samples that are kept in silence: `_BEFORE`, and what a voice detector needs to be sure, 1 s at most."""
+"""Samples that are kept in silence: `_BEFORE`, and what a voice detector needs to be sure, 1 s at
+most."""
 _LONGEST = 25 * RATE
 """Samples after which a segment is cut. Source: Whisper hears 30 s at once."""
 _STEP = WIDEBAND.n_bytes(0.1)

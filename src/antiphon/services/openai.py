@@ -1,8 +1,8 @@
 """`OpenAICompatibleLLM`: any server that speaks OpenAI's Chat Completions.
 
 Holds the request, the reading of its stream, and what its errors mean. Must not let the vendor's
-types out: the conversation goes through `openai_messages`. The library `openai` is imported when the
-service is first used (extra ``openai``).
+types out: the conversation goes through `openai_messages`. The library `openai` is imported when
+the service is first used (extra ``openai``).
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class OpenAICompatibleLLM(LLM):
         base_url: Of the server, with its version, such as ``"http://127.0.0.1:8080/v1"``.
         model: As the server names it.
         api_key: The server's key; ``OPENAI_API_KEY`` unless given. Local servers need none.
-        temperature: Of the choice of words, 0 for the likeliest ones; the server's own unless given.
+        temperature: Of the choice of words, 0 for the likeliest ones; the server's own unless
+        given.
         max_tokens: Most tokens of one answer; the server's own limit unless given.
         timeout: Seconds that it may take to the first token, and from each to the next.
 

@@ -153,5 +153,5 @@ class ScriptedWire(Declared):
         return self.audio_format.seconds(self._bytes) - max(self._ear - now, 0.0)
 
     def silent_since(self, now: float) -> float:
-        """Seconds from the last sound that was heard to `now`, the loop's time; negative: it plays."""
+        """Seconds since the last sound that was heard; negative while it plays."""
         return now - self._ear

@@ -12,7 +12,8 @@ What is promised beyond asyncio's own contract, so that two runs give the same t
 - no file descriptor is opened, and nothing outside the process can wake the loop.
 
 Stands on names that CPython keeps private, the same from 3.11 to 3.13: ``_scheduled``, ``_ready``,
-``_clock_resolution`` and the self-pipe of the loop, ``_when``, ``_scheduled`` and ``_run`` of timers.
+``_clock_resolution`` and the self-pipe of the loop, ``_when``, ``_scheduled`` and ``_run`` of
+timers.
 """
 
 from __future__ import annotations

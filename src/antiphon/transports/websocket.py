@@ -24,7 +24,8 @@ Close codes (RFC 6455, section 7.4); the reason starts with a word for machines:
 1013  overloaded
 ====  ====================================================================================
 
-Holds the protocol, over any `antiphon.transports.socket.Socket`. Must not hold a web framework, nor know the agent.
+Holds the protocol, over any `antiphon.transports.socket.Socket`. Must not hold a web framework, nor
+know the agent.
 """
 
 from __future__ import annotations

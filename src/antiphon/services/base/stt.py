@@ -43,7 +43,8 @@ _PATIENCE = 30.0
 """Seconds of sound that wait for a service that reads too slowly before it counts as failed."""
 
 _RETRY_AFTER = 0.25
-"""Seconds before the second try in succession; the first comes at once, each waits twice as long."""
+"""Seconds before the second try in succession; the first comes at once, each waits twice as
+long."""
 _RETRY_AFTER_AT_MOST = 8.0
 """Seconds: a service that is back is used again within one turn."""
 

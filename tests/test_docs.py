@@ -20,6 +20,13 @@ def test_the_testing_page_passes():
     run(names["test_it_stops_when_interrupted"]())
 
 
+def test_the_models_page_makes_an_agent():
+    (code,) = blocks("docs/models.md")
+    names = {}
+    exec(code, names)
+    assert names["agent"].llm.name == "openai/qwen3-4b"
+
+
 def test_the_websocket_page_can_be_compiled():
     (code,) = blocks("docs/websocket.md")
     ast.parse(code)

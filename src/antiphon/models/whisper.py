@@ -48,10 +48,10 @@ class WhisperSTT(STT):
             the work. Source: measured on 50 spoken orders, like the times above.
         interim: Also give words while the person speaks.
         interim_period: Seconds of speech between two interims, 0.2 to 5. In a pause one comes at
-        once.
-        interim_cpu: Share of one core that interims may use in a session while there is voice; 0 to
-            1. They come later where it would be exceeded. All sessions together use at most one
-            core.
+            once.
+        interim_cpu: Share of one core that interims may use in a session while there is voice; 0
+            to 1. They come later where it would be exceeded. All sessions together use at most
+            one core.
         language: What is spoken, as Whisper names it; ``"tiny.en"`` knows ``"en"`` only.
         threads: Threads that read one stretch of speech, 1 to 8. More than 1 makes it slower on a
             machine with two cores. Source: measured: 65 ms with 1, 82 ms with 2.

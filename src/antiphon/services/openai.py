@@ -39,7 +39,7 @@ class OpenAICompatibleLLM(LLM):
         model: As the server names it.
         api_key: The server's key; ``OPENAI_API_KEY`` unless given. Local servers need none.
         temperature: Of the choice of words, 0 for the likeliest ones; the server's own unless
-        given.
+            given.
         max_tokens: Most tokens of one answer; the server's own limit unless given.
         timeout: Seconds that it may take to the first token, and from each to the next.
 

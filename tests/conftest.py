@@ -1,12 +1,13 @@
-"""For the whole test session: no connection leaves this machine.
+"""For the whole test session: no connection leaves this machine, and Ctrl-C is not ignored.
 
-Holds the switch and nothing else. Patched are the standard library's sockets, which asyncio,
+Holds these two switches and nothing else. Patched are the standard library's sockets, which asyncio,
 websockets and HTTP clients use; a child process is on its own.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -14,6 +15,10 @@ from typing import Any, NoReturn
 import pytest
 
 pytest_plugins = ["pytester"]
+
+# A shell starts its background jobs with Ctrl-C ignored, and their children inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class LeftTheMachine(RuntimeError):

@@ -6,12 +6,15 @@ paid. Must not change what it sees.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from antiphon.frames import Direction, Frame
+from antiphon.options import Declared
 
 __all__ = ["Observer"]
 
 
-class Observer:
+class Observer(Declared):
     """Told of frames on their way into stages.
 
     Attributes:
@@ -22,6 +25,7 @@ class Observer:
     stages: frozenset[str] | None = None
     frames: tuple[type[Frame], ...] = (Frame,)
 
+    @abstractmethod
     def on_frame(self, frame: Frame, direction: Direction, into: str, now: float) -> None:
         """A frame is about to be handed to a stage.
 
@@ -33,4 +37,3 @@ class Observer:
             into: Name of the stage that is about to take it.
             now: The loop's time, in seconds.
         """
-        raise NotImplementedError

@@ -39,6 +39,27 @@ def test_a_reply_that_was_not_preceded_by_a_voice_has_none():
     assert waterfall(TurnTimes(playback_started=3.0), {}) == ()
 
 
+def test_the_wait_for_a_reply_that_may_not_be_interrupted_is_its_own_part():
+    parts = waterfall(
+        TurnTimes(
+            voice_ended=1.0,
+            voice_stopped=1.1,
+            words_final=1.2,
+            floor_free=4.0,
+            turn_scored=4.1,
+            committed=4.1,
+            playback_started=4.5,
+        ),
+        OWNERS,
+    )
+    assert [(p.name, round(p.seconds, 9)) for p in parts] == [
+        ("voice detection", 0.1),
+        ("reply before", 2.9),
+        ("turn score", 0.1),
+        ("output", 0.4),
+    ]
+
+
 def test_what_was_done_early_takes_no_part():
     parts = waterfall(
         TurnTimes(voice_ended=1.0, words_final=0.5, committed=2.0, playback_started=2.5), {}
@@ -49,7 +70,7 @@ def test_what_was_done_early_takes_no_part():
 times = st.one_of(st.none(), st.floats(0, 1000))
 
 
-@given(st.builds(TurnTimes, *[times] * 9))
+@given(st.builds(TurnTimes, *[times] * 10))
 def test_parts_sum_to_voice_to_voice(measured):
     parts = waterfall(measured, {})
     if measured.voice_ended is None or measured.playback_started is None:

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from antiphon.frames import Frame, Transcript, TurnScored, TypedText, VoiceStopped, WaterfallPart
+from antiphon.frames import (
+    Frame,
+    PlaybackEnded,
+    Transcript,
+    TurnScored,
+    TypedText,
+    VoiceStopped,
+    WaterfallPart,
+)
 from antiphon.turns.waterfall import TurnTimes, waterfall
 
 __all__ = ["Stopwatch"]
@@ -36,6 +44,8 @@ class Stopwatch:
                 self._times = TurnTimes(voice_ended=now)
             case Transcript(final=True):
                 self._times.words_final = now
+            case PlaybackEnded():
+                self._times.floor_free = now
             case TurnScored():
                 self._times.turn_scored = now
 

@@ -20,6 +20,7 @@ class TurnTimes:
     Attributes:
         voice_ended: The person's last sound, as the voice detector places it.
         voice_stopped: The voice detector said so.
+        floor_free: The reply before it ended, if the person spoke over it without stopping it.
         turn_scored: The turn detectors answered.
         words_final: The last words were there.
         committed: The turn was taken.
@@ -31,6 +32,7 @@ class TurnTimes:
 
     voice_ended: float | None = None
     voice_stopped: float | None = None
+    floor_free: float | None = None
     turn_scored: float | None = None
     words_final: float | None = None
     committed: float | None = None
@@ -60,6 +62,7 @@ def waterfall(times: TurnTimes, owners: Mapping[str, str]) -> tuple[WaterfallPar
     llm, tts = owners.get("llm", "llm"), owners.get("tts", "tts")
     steps = (
         ("voice detection", times.voice_stopped, "vad", "VoiceOptions.stop_silence"),
+        ("reply before", times.floor_free, "turn policy", "allow_interruptions"),
         ("turn score", times.turn_scored, turn, "Agent.turn_detector"),
         ("transcript", times.words_final, stt, "Agent.stt"),
         ("turn decision", times.committed, "turn policy", "TurnOptions.min_wait"),

@@ -305,9 +305,27 @@ def test_a_greeting_is_said_at_once_and_a_second_text_after_it():
 
 
 def test_a_person_who_speaks_first_is_not_greeted_over():
-    made = machine((SayRequested("hello"), 0.0))
+    made = machine((SayRequested("hello", is_greeting=True), 0.0))
     assert made.feed(ON, 0.1) == (CancelReply(1),)
     assert made.phase is Phase.HEARING
+    made.feed(OFF, 1.0)
+    made.feed(said("hi"), 1.1)
+    made.feed(TurnScored(1, 1.0), 1.15)
+    assert made.tick(1.2) == (CommitTurn(1, "hi"), StartReply(2), CommitReply(2))
+    assert made.feed(ReplyFailed(2), 1.3) == (FinishReply(2),)
+
+
+def test_a_noise_does_not_cost_the_greeting():
+    made = machine((SayRequested("hello", is_greeting=True), 0.0), (ON, 0.1), (OFF, 0.3))
+    made.feed(said(""), 0.4)
+    assert made.feed(TurnScored(1, 1.0), 0.5) == (StartReply(2, "hello"), CommitReply(2))
+
+
+def test_what_is_no_greeting_is_said_after_the_answer():
+    made = machine((SayRequested("your taxi is here"), 0.0), (TypedText("hi"), 0.1))
+    assert made.state.reply == 2
+    orders = made.feed(ReplyFailed(2), 0.2)
+    assert orders == (FinishReply(2), StartReply(3, "your taxi is here"), CommitReply(3))
 
 
 # ---- any order of events ---------------------------------------------------------------------
@@ -418,9 +436,9 @@ class Floor(RuleBasedStateMachine):
         self.typed.append(word)
         self.feed(TypedText(word))
 
-    @rule()
-    def say(self):
-        self.feed(SayRequested("welcome"))
+    @rule(is_greeting=st.booleans())
+    def say(self, is_greeting):
+        self.feed(SayRequested("welcome", is_greeting))
 
     @precondition(lambda self: self.live is not None and not self.audible)
     @rule()

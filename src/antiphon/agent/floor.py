@@ -128,7 +128,7 @@ class Floor(FrameProcessor):
     def started(self) -> None:
         """Greet, if there is a greeting."""
         if self._greeting:
-            self.say(self._greeting)
+            self._tell(SayRequested(self._greeting, is_greeting=True))
 
     async def cleanup(self) -> None:
         """The session is over: enter what was heard of a reply that it cut off."""
@@ -273,7 +273,7 @@ class Floor(FrameProcessor):
             return
         assert self._scope is not None
         parts = self._stopwatch.measure(self._scope.marks)
-        if parts and not self._machine.state.scripted:
+        if parts and self._machine.state.saying is None:
             self.push(TurnMeasured(self._machine.state.turn, parts))
 
     # ---- tools --------------------------------------------------------------------------

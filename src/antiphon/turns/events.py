@@ -27,9 +27,15 @@ class ReplyFailed:
 
 @dataclass(frozen=True, slots=True)
 class SayRequested:
-    """The agent shall say a given text when the floor is free, such as a greeting."""
+    """The agent shall say a given text when the floor is free.
+
+    Attributes:
+        text: What to say.
+        is_greeting: It is of use only if the person has said nothing yet.
+    """
 
     text: str
+    is_greeting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

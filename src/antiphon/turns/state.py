@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from antiphon.turns.events import SayRequested
+
 __all__ = ["Phase", "Segment", "TurnState", "joined"]
 
 
@@ -53,10 +55,10 @@ class TurnState:
         pending: Words that no reply was made for.
         asked: Words that the last reply was made for.
         answered: Words that replies before it were made for, the last few segments.
-        script: Texts that the agent shall say when the floor is free.
+        script: What the agent shall say when the floor is free.
         turn: Number of the last committed turn.
         reply: Number of the last reply. Events of any other are stale.
-        scripted: The last reply says a given text: no turn of the person stands behind it.
+        saying: What the last reply says, if it was given: no turn of the person stands behind it.
         tools: A function runs for the reply.
     """
 
@@ -72,10 +74,10 @@ class TurnState:
     pending: tuple[Segment, ...] = ()
     asked: tuple[Segment, ...] = ()
     answered: tuple[Segment, ...] = ()
-    script: tuple[str, ...] = ()
+    script: tuple[SayRequested, ...] = ()
     turn: int = 0
     reply: int = 0
-    scripted: bool = False
+    saying: SayRequested | None = None
     tools: bool = False
 
 

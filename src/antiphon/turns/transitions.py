@@ -163,7 +163,7 @@ def say(state: TurnState, event: Event, now: float, options: TurnOptions) -> Mov
     assert isinstance(event, SayRequested)
     if not event.text.strip():
         return state, ()
-    new = replace(state, script=(*state.script, event.text))
+    new = replace(state, script=(*state.script, event))
     return _rest(new, now, options) if new.phase is Phase.LISTENING else (new, ())
 
 
@@ -267,7 +267,8 @@ def _commit(state: TurnState, now: float, options: TurnOptions) -> Move:
         answered=_fold(state),
         turn=state.turn + 1,
         reply=state.reply + 1,
-        scripted=False,
+        script=tuple(say for say in state.script if not say.is_greeting),
+        saying=None,
         tools=False,
     )
     text = joined(state.pending)
@@ -275,13 +276,14 @@ def _commit(state: TurnState, now: float, options: TurnOptions) -> Move:
 
 
 def _withdraw(state: TurnState) -> Move:
-    """Take the unheard reply back; its words wait for an answer again."""
+    """Take the unheard reply back; its words wait for an answer again, or for being said."""
     orders: tuple[Order, ...] = (CancelReply(state.reply),)
-    if not state.scripted:
-        orders = (*orders, WithdrawTurn(state.turn))
-    pending = state.asked + state.pending if not state.scripted else state.pending
-    asked = state.asked if state.scripted else ()
-    return replace(state, pending=pending, asked=asked, tools=False), orders
+    if state.saying is not None:
+        script = (state.saying, *state.script)
+        return replace(state, script=script, saying=None, tools=False), orders
+    pending = state.asked + state.pending
+    orders = (*orders, WithdrawTurn(state.turn))
+    return replace(state, pending=pending, asked=(), tools=False), orders
 
 
 def _rest(state: TurnState, now: float, options: TurnOptions) -> Move:
@@ -300,9 +302,9 @@ def _rest(state: TurnState, now: float, options: TurnOptions) -> Move:
             deadline=now + options.reply_timeout,
             script=calm.script[1:],
             reply=reply,
-            scripted=True,
+            saying=calm.script[0],
         )
-        return new, (StartReply(reply, calm.script[0]), CommitReply(reply))
+        return new, (StartReply(reply, calm.script[0].text), CommitReply(reply))
     return replace(calm, phase=Phase.LISTENING), ()
 
 

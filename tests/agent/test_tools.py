@@ -251,6 +251,43 @@ async def test_an_interruption_leaves_the_function_running(caller_asks):
     ]
 
 
+async def test_what_an_interrupted_reply_had_ordered_is_not_ordered_again(caller_asks):
+    # The first reply orders at 2.4, is interrupted, and the next one orders the same at 5.62.
+    status = OrderStatus(5.0)
+    script = [*ASK, Pause(2.0), Speak(1.0), Listen(silence=3.0)]
+    again = ToolCall("call-2", CALL.name, dict(CALL.arguments))
+    replies = [["Let me see", CALL], [again], ["As you like"]]
+    _, record = await caller_asks(replies, status.tool(), script=script, stt=hears(*WORDS))
+    assert status.began == [2.4]
+    assert [frame.call.id for _, frame in record.frames_of(ToolCallEnded)] == ["call-1", "call-2"]
+    assert kinds(record.messages) == [
+        "user: where is my order",
+        "assistant: Let me see",
+        "user: never mind",
+        "call order_status",
+        "tool: It ships tomorrow",
+        "call order_status",
+        "tool: It ships tomorrow",
+        "assistant: As you like",
+    ]
+
+
+async def test_the_same_call_twice_at_once_is_run_once(caller_asks):
+    status = OrderStatus(1.0)
+    again = ToolCall("call-2", CALL.name, dict(CALL.arguments))
+    other = ToolCall("call-3", CALL.name, {"number": 4513})
+    _, record = await caller_asks([[CALL, again, other], ["Done"]], status.tool())
+    assert [asked["number"] for asked in status.asked] == [4512, 4513]
+    assert kinds(record.messages).count("tool: It ships tomorrow") == 3
+
+
+async def test_asking_again_after_the_result_runs_it_again(caller_asks):
+    status = OrderStatus(0.5)
+    again = ToolCall("call-2", CALL.name, dict(CALL.arguments))
+    await caller_asks([[CALL], [again], ["Done"]], status.tool())
+    assert len(status.began) == 2
+
+
 async def test_going_on_before_anything_is_heard_leaves_the_function_running(caller_asks):
     # Nothing is heard yet when the voice goes on at 3.0; the function runs until 5.4.
     status = OrderStatus(3.0)

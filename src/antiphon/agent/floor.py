@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 from antiphon.agent.driver import MachineDriver
 from antiphon.agent.hearing import Hearing
 from antiphon.agent.stopwatch import Stopwatch
-from antiphon.agent.tools import Tool, run_tool
+from antiphon.agent.tools import Tool, Toolbox
 from antiphon.audio.formats import WIDEBAND
 from antiphon.context import LLMContext, Message, ToolCall
 from antiphon.frames import (
@@ -102,7 +103,7 @@ class Floor(FrameProcessor):
         self.context = context
         self._driver = MachineDriver(TurnMachine(options), self._carry_out, self.guard)
         self._hearing = Hearing(detectors)
-        self._tools = {tool.name: tool for tool in tools}
+        self._toolbox = Toolbox(tools)
         self._greeting = greeting
         self._stopwatch = Stopwatch(owners or {})
         self._scope: ReplyScope | None = None
@@ -288,11 +289,11 @@ class Floor(FrameProcessor):
 
     async def _call_all(self, reply: int, calls: tuple[ToolCall, ...]) -> None:
         """Run calls one after the other, and let the model go on with their results."""
-        for call in calls:
-            ended = await run_tool(self._tools, reply, call)
-            self.context.append(Message("assistant", "", calls=(call,)))
-            self.context.append(Message("tool", ended.result, call_id=call.id))
-            self.push(ended)
+        async with aclosing(self._toolbox.run(reply, calls)) as ends:
+            async for ended in ends:
+                self.context.append(Message("assistant", "", calls=(ended.call,)))
+                self.context.append(Message("tool", ended.result, call_id=ended.call.id))
+                self.push(ended)
         self._tell(ToolEnded(reply))
         if not self._is_current(reply):
             return

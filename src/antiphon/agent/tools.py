@@ -7,15 +7,16 @@ is spoken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from antiphon.context import ToolCall, ToolDescription
 from antiphon.frames import ToolCallEnded
 from antiphon.options import Declared, within
 
-__all__ = ["Tool", "run_tool"]
+__all__ = ["Tool", "Toolbox", "run_tool"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,3 +68,44 @@ async def run_tool(tools: Mapping[str, Tool], reply: int, call: ToolCall) -> Too
         except Exception as error:  # noqa: BLE001
             result = f"The function {call.name} failed: {type(error).__name__}."
     return ToolCallEnded(reply, call, result, loop.time() - started, failed)
+
+
+class Toolbox:
+    """The functions of one session, each doing one thing at a time for the same arguments.
+
+    Args:
+        tools: With names of their own.
+    """
+
+    def __init__(self, tools: Sequence[Tool]) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+        self._running: dict[str, asyncio.Future[ToolCallEnded]] = {}
+
+    async def run(
+        self, reply: int, calls: Sequence[ToolCall]
+    ) -> AsyncGenerator[ToolCallEnded, None]:
+        """Run calls one after the other, and yield the end of each.
+
+        A call for what another reply had begun and is still running, or that stands twice among
+        `calls`, gets the result of that one run: nothing is ordered twice because the person
+        interrupted. When cancelled, the function that runs is cancelled too.
+        """
+        done: dict[str, ToolCallEnded] = {}
+        for call in calls:
+            key = json.dumps([call.name, call.arguments], sort_keys=True, default=str)
+            if key not in done:
+                done[key] = await self._once(key, reply, call)
+            yield replace(done[key], reply=reply, call=call)
+
+    async def _once(self, key: str, reply: int, call: ToolCall) -> ToolCallEnded:
+        running = self._running.get(key)
+        if running is not None:
+            return await asyncio.shield(running)
+        future = self._running[key] = asyncio.get_running_loop().create_future()
+        try:
+            ended = await run_tool(self._tools, reply, call)
+            future.set_result(ended)
+        finally:
+            future.cancel()
+            del self._running[key]
+        return ended

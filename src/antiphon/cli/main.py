@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import call, demo, models, serve
+from antiphon.cli import call, demo, models, serve, talk
 
 __all__ = ["app", "main"]
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo", help=demo.HELP, rich_help_panel=_TALK)(demo.demo)
+app.command("talk", help=talk.HELP, rich_help_panel=_TALK)(talk.talk)
 app.command("call", help=call.HELP, rich_help_panel=_TALK)(call.call)
 app.command("dev", help=serve.DEV_HELP, rich_help_panel=_BUILD)(serve.dev)
 app.command("serve", help=serve.SERVE_HELP, rich_help_panel=_BUILD)(serve.serve)

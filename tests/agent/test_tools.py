@@ -274,9 +274,10 @@ async def test_what_an_interrupted_reply_had_ordered_is_not_ordered_again(caller
 
 async def test_the_same_call_twice_at_once_is_run_once(caller_asks):
     status = OrderStatus(1.0)
-    again = ToolCall("call-2", CALL.name, dict(CALL.arguments))
+    one = ToolCall("call-1", CALL.name, {"number": 4512, "with": [{"a": 1, "b": 2}]})
+    again = ToolCall("call-2", CALL.name, {"with": [{"b": 2, "a": 1}], "number": 4512})
     other = ToolCall("call-3", CALL.name, {"number": 4513})
-    _, record = await caller_asks([[CALL, again, other], ["Done"]], status.tool())
+    _, record = await caller_asks([[one, again, other], ["Done"]], status.tool())
     assert [asked["number"] for asked in status.asked] == [4512, 4513]
     assert kinds(record.messages).count("tool: It ships tomorrow") == 3
 

@@ -7,7 +7,6 @@ is spoken.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -92,7 +91,7 @@ class Toolbox:
         """
         done: dict[str, ToolCallEnded] = {}
         for call in calls:
-            key = json.dumps([call.name, call.arguments], sort_keys=True, default=str)
+            key = f"{call.name} {_canonical(call.arguments)}"
             if key not in done:
                 done[key] = await self._once(key, reply, call)
             yield replace(done[key], reply=reply, call=call)
@@ -109,3 +108,14 @@ class Toolbox:
             future.cancel()
             del self._running[key]
         return ended
+
+
+def _canonical(value: Any) -> str:
+    """The same text for equal arguments, in whatever order the model wrote them."""
+    match value:
+        case Mapping():
+            pairs = sorted(f"{key!r}: {_canonical(item)}" for key, item in value.items())
+            return f"{{{', '.join(pairs)}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(_canonical, value))}]"
+    return repr(value)

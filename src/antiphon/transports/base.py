@@ -125,12 +125,21 @@ class SpeechOutput(FrameProcessor):
         audio_format: What it plays; mono.
         send_timeout: Seconds that one message may take to be taken by the far side, before it
             counts as gone.
+        lead: Seconds that a packet may leave before its time, 0 to 0.16. What leads is heard after
+            an interruption where the far side cannot drop it.
     """
 
     def __init__(
-        self, wire: Wire, audio_format: AudioFormat, *, send_timeout: float = SEND_TIMEOUT
+        self,
+        wire: Wire,
+        audio_format: AudioFormat,
+        *,
+        send_timeout: float = SEND_TIMEOUT,
+        lead: float = LEAD,
     ) -> None:
         within("SpeechOutput", "send_timeout", send_timeout, 0.1, 60, "seconds")
+        within("SpeechOutput", "lead", lead, 0.0, LEAD, "seconds")
+        self._lead = lead
         self.speech_needed = audio_format
         self._patience = Patience(send_timeout)
         self._format = audio_format
@@ -242,7 +251,7 @@ class SpeechOutput(FrameProcessor):
         return first if first is not None and first.scope.committed else None
 
     async def _send_in_time(self, playing: _Playing) -> None:
-        early = self._ear - self.now - LEAD
+        early = self._ear - self.now - self._lead
         if early > 1e-6:
             self._is_pacing = True
             try:

@@ -42,6 +42,7 @@ from antiphon.pipeline.processor import FrameProcessor
 from antiphon.transports.base import AudioInput, SpeechOutput
 from antiphon.transports.events import error_event
 from antiphon.transports.line import PACKET, Line, LineOptions
+from antiphon.transports.line_timer import LineTimer
 from antiphon.transports.messages import HangUp, NotUnderstood, Start, Typed, parse
 from antiphon.transports.socket import Socket, SocketWire, close_socket
 
@@ -49,9 +50,6 @@ __all__ = ["WebSocketTransport"]
 
 DEFAULT_RATE = 16_000
 """Hz, both ways, unless the client's first message says otherwise."""
-
-HAIR = 1e-6
-"""Seconds that a timer may fire early: loops round."""
 
 ROOM_TIMEOUT = 10.0
 """Seconds without room in the pipeline, until the client is told that the server is too slow."""
@@ -164,7 +162,6 @@ class _SocketInput(AudioInput):
         self._rest = b""
         """Half of a sample, whose other half comes with the next message."""
         self._ended = False
-        self._timer: asyncio.TimerHandle | None = None
 
     def started(self) -> None:
         """Tell the client that it is heard, and start to read."""
@@ -175,6 +172,7 @@ class _SocketInput(AudioInput):
         }
         transport._output.tell({"type": "started", "session": transport.session, **rates})
         self._line = Line(transport.options, self.now)
+        self._timer = LineTimer(self._line, self.guard, self._tick)
         self.start_task(self._read)
         if transport.ending is not None:
             self.stop()
@@ -193,47 +191,19 @@ class _SocketInput(AudioInput):
     async def _read(self) -> None:
         transport = self._transport
         message, transport._first = transport._first, None
-        self._arm()
+        self._timer.arm()
         try:
             while True:
                 if message is not None:
                     self._take(message)
-                    self._arm()
+                    self._timer.arm()
                 if not self.has_room:
                     await self._wait_room()
                 message = await transport._socket.receive()
         except TransportError as error:
             transport.hang_up(error)
         finally:
-            self._disarm()
-
-    def _arm(self) -> None:
-        """See to it that the line is asked at its deadline.
-
-        A deadline that has moved away costs nothing: its old timer looks for the new one.
-        """
-        deadline = self._line.deadline
-        if self._timer is None or self._timer.when() > deadline:
-            self._disarm()
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(deadline, self.guard, self._on_time)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _on_time(self) -> None:
-        self._timer = None
-        deadline = self._line.deadline
-        try:
-            # A timer may fire a hair early: it is never told a time before its deadline.
-            if self.now >= deadline - HAIR:
-                self._tick(max(self.now, deadline))
-        except TransportError as error:
-            self._transport.hang_up(error)
-        else:
-            self._arm()
+            self._timer.stop()
 
     async def _wait_room(self) -> None:
         try:
@@ -244,7 +214,12 @@ class _SocketInput(AudioInput):
             raise TransportError("overloaded", problem, close_code=1013) from None
 
     def _tick(self, now: float) -> None:
-        packets = self._line.tick(now, is_busy=not self.task.replies.is_idle)
+        try:
+            packets = self._line.tick(now, is_busy=not self.task.replies.is_idle)
+        except TransportError as error:
+            self._timer.stop()
+            self._transport.hang_up(error)
+            return
         for _ in range(0 if self._ended else packets):
             self.take(bytes(self._format.n_bytes(PACKET)))
 

@@ -5,16 +5,16 @@ Must not know a WebRTC library, nor when a connection stands.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from antiphon.audio.formats import AudioFormat
 from antiphon.errors import TransportError
 from antiphon.frames import Direction, End, Frame, TypedText
-from antiphon.transports.base import AudioInput, SpeechOutput, _Playing
+from antiphon.transports.base import AudioInput, SpeechOutput
 from antiphon.transports.events import error_event
 from antiphon.transports.line import PACKET, Line
+from antiphon.transports.line_timer import LineTimer
 from antiphon.transports.messages import HangUp, NotUnderstood, Start, Typed, parse
 from antiphon.transports.webrtc.opus import OpusDecoder
 from antiphon.transports.webrtc.reorder import Reorder
@@ -31,9 +31,6 @@ LEAD = 0.02
 """Seconds that a packet may leave before its time: one packet, which evens out late timers. All
 that leads is heard after a barge-in."""
 
-HAIR = 1e-6
-"""Seconds that a timer may fire early: loops round."""
-
 
 class EngineInput(AudioInput):
     """Puts packets in order, decodes them, and holds the client to the limits of its line."""
@@ -44,7 +41,6 @@ class EngineInput(AudioInput):
         self._order: Reorder[bytes] = Reorder()
         self._decoder = OpusDecoder(LISTEN_RATE)
         self._ended = False
-        self._timer: asyncio.TimerHandle | None = None
 
     def started(self) -> None:
         """Tell the client that it is heard, and start to listen."""
@@ -55,6 +51,7 @@ class EngineInput(AudioInput):
         }
         transport._output.tell({"type": "started", "session": transport.session, **rates})
         self._line = Line(transport.options, self.now)
+        self._timer = LineTimer(self._line, self.guard, self._tick)
         self.start_task(self._read)
         if transport.ending is not None:
             self.stop()
@@ -71,7 +68,7 @@ class EngineInput(AudioInput):
         self.push(frame, direction)
 
     async def _read(self) -> None:
-        self._arm()
+        self._timer.arm()
         try:
             while True:
                 item = await self._transport._inbox.get()
@@ -81,11 +78,11 @@ class EngineInput(AudioInput):
                     self._take_text(item)
                 else:
                     self._take_packet(*item)
-                self._arm()
+                self._timer.arm()
         except TransportError as error:
             self._transport.hang_up(error)
         finally:
-            self._disarm()
+            self._timer.stop()
 
     def _take_packet(self, sequence: int, opus: bytes) -> None:
         self._line.take_message(len(opus), self.now)
@@ -112,41 +109,23 @@ class EngineInput(AudioInput):
             case Start():
                 pass  # the offer has said it all
 
-    # ---- the line's deadline ----------------------------------------------------------------
-
-    def _arm(self) -> None:
-        deadline = self._line.deadline
-        if self._timer is None or self._timer.when() > deadline:
-            self._disarm()
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(deadline, self.guard, self._on_time)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _on_time(self) -> None:
-        self._timer = None
-        deadline = self._line.deadline
+    def _tick(self, now: float) -> None:
         try:
-            # A timer may fire a hair early: it is never told a time before its deadline.
-            if self.now >= deadline - HAIR:
-                now = max(self.now, deadline)
-                packets = self._line.tick(now, is_busy=not self.task.replies.is_idle)
-                for _ in range(0 if self._ended else packets):
-                    self.take(bytes(self._format.n_bytes(PACKET)))
+            packets = self._line.tick(now, is_busy=not self.task.replies.is_idle)
         except TransportError as error:
+            self._timer.stop()
             self._transport.hang_up(error)
-        else:
-            self._arm()
+            return
+        for _ in range(0 if self._ended else packets):
+            self.take(bytes(self._format.n_bytes(PACKET)))
 
 
 class EngineOutput(SpeechOutput):
     """Speaks to the client, and closes the connection when the pipeline is over."""
 
     def __init__(self, transport: WebRTCTransport, audio_format: AudioFormat) -> None:
-        super().__init__(transport._wire, audio_format, send_timeout=transport.options.send_timeout)
+        send_timeout = transport.options.send_timeout
+        super().__init__(transport._wire, audio_format, send_timeout=send_timeout, lead=LEAD)
         self._transport = transport
 
     def tell(self, event: Mapping[str, Any]) -> None:
@@ -161,17 +140,6 @@ class EngineOutput(SpeechOutput):
             await super()._send()
         except TransportError as error:
             self._transport.hang_up(error)
-
-    async def _send_in_time(self, playing: _Playing) -> None:
-        early = self._ear - self.now - LEAD
-        if early <= HAIR:
-            await super()._send_in_time(playing)
-            return
-        self._is_pacing = True
-        try:
-            await self._sleep(early, playing)
-        finally:
-            self._is_pacing = False
 
     async def cleanup(self) -> None:
         """Say what is left to be said, then close."""
